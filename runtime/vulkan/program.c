@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/vulkan/vk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_POOL_SETS 64
+#define MAX_POOL_SETS 512
+#define DEVICE_READS (VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT)
+#define DEVICE_WRITES (VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT)
+
+static const struct log *log_of(const gpu_program *program)
+{
+    return &program->device->log;
+}
+
+enum status vk_program_check(const gpu_program *program)
+{
+    if (!program)
+        return ERROR_ARGUMENT;
+    if (program->failed)
+        return program->failed;
+    if (program->ended)
+        return log_error(log_of(program), ERROR_ARGUMENT, "program %s is not recording any more",
+                         program->name);
+    return OK;
+}
+
+static enum status create_commands(gpu_program *program)
+{
+    gpu_device *device = program->device;
+    const VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .queueFamilyIndex = device->physical.queue_family,
+    };
+    VkResult result =
+        device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &program->command_pool);
+    if (result != VK_SUCCESS)
+        return vk_check(device, result, "vkCreateCommandPool for", program->name);
+    const VkCommandBufferAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = program->command_pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 1,
+    };
+    result = device->vk.vkAllocateCommandBuffers(device->handle, &allocate, &program->commands);
+    if (result != VK_SUCCESS)
+        return vk_check(device, result, "vkAllocateCommandBuffers for", program->name);
+    vk_set_name(device, VK_OBJECT_TYPE_COMMAND_BUFFER, (uint64_t)(uintptr_t)program->commands,
+                program->name);
+    const VkCommandBufferBeginInfo begin = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
+    };
+    device->work_count++;
+    return vk_check(device, device->vk.vkBeginCommandBuffer(program->commands, &begin),
+                    "vkBeginCommandBuffer for", program->name);
+}
+
+enum status gpu_program_begin(gpu_device *device, const char *name, bool timed, gpu_program **out)
+{
+    if (!device)
+        return ERROR_ARGUMENT;
+    if (!out)
+        return log_error(&device->log, ERROR_ARGUMENT, "gpu_program_begin: missing argument");
+    if (device->lost)
+        return ERROR_DEVICE;
+    gpu_program *program = calloc(1, sizeof(*program));
+    if (!program)
+        return log_error(&device->log, ERROR_MEMORY, "out of memory for program %s",
+                         name ? name : "unnamed");
+    program->device = device;
+    vk_copy_name(program->name, name);
+    enum status status = create_commands(program);
+    if (!status && timed && (device->physical.info.features & GPU_FEATURE_TIMESTAMPS))
+        status = vk_timers_create(program);
+    if (status)
+        goto fail;
+    vk_full_barrier(device, program->commands);
+    *out = program;
+    return OK;
+fail:
+    gpu_program_destroy(device, &program);
+    return status;
+}
+
+/* Resolves a range's size; false with *why written if it is not legal. */
+static bool resolve(const struct gpu_range *range, uint32_t alignment, uint64_t max_bytes,
+                    struct vk_span *span, char why[128])
+{
+    const gpu_buffer *buffer = range->buffer;
+    uint64_t offset = range->offset;
+    if (!buffer) {
+        snprintf(why, 128, "no buffer");
+        return false;
+    }
+    uint64_t bytes = range->size ? range->size : buffer->size - MIN(offset, buffer->size);
+    if (offset >= buffer->size || bytes > buffer->size - offset)
+        snprintf(why, 128, "%llu bytes at %llu are outside of the buffer, which has %llu",
+                 (unsigned long long)bytes, (unsigned long long)offset,
+                 (unsigned long long)buffer->size);
+    else if (offset % alignment)
+        snprintf(why, 128, "offset %llu is not a multiple of %u", (unsigned long long)offset,
+                 alignment);
+    else if (bytes % 4)
+        snprintf(why, 128, "size %llu is not a multiple of 4", (unsigned long long)bytes);
+    else if (bytes > max_bytes)
+        snprintf(why, 128, "%llu bytes; the device allows %llu a binding",
+                 (unsigned long long)bytes, (unsigned long long)max_bytes);
+    else {
+        *span = (struct vk_span){buffer->handle, offset, offset + bytes};
+        return true;
+    }
+    return false;
+}
+
+static void barrier(gpu_program *program)
+{
+    struct vk_hazards *hazards = &program->hazards;
+    const VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = hazards->written,
+        .dstAccessMask = DEVICE_READS | DEVICE_WRITES,
+    };
+    program->device->vk.vkCmdPipelineBarrier(program->commands, hazards->stages, VK_DEVICE_STAGES,
+                                             0, 1, &memory, 0, NULL, 0, NULL);
+    vk_hazards_clear(hazards);
+    program->counts.barriers++;
+}
+
+struct access {
+    struct vk_span span;
+    enum gpu_access access;
+    const gpu_buffer *buffer;
+};
+
+/* All accesses of one command: they may overlap each other. */
+static enum status synchronize(gpu_program *program, const struct access *accesses, uint32_t n,
+                               VkPipelineStageFlags stage)
+{
+    enum status status = OK;
+    bool conflict = false;
+    for (uint32_t i = 0; i < n && !conflict; i++)
+        conflict = vk_hazards_conflict(&program->hazards, &accesses[i].span, accesses[i].access);
+    if (conflict)
+        barrier(program);
+    for (uint32_t i = 0; i < n && !status; i++) {
+        status = vk_hazards_add(&program->hazards, &accesses[i].span, accesses[i].access, stage);
+        if ((accesses[i].access & GPU_WRITE) && accesses[i].buffer->map)
+            program->wrote_host = true;
+    }
+    return status
+               ? log_error(log_of(program), status, "out of memory for program %s", program->name)
+               : OK;
+}
+
+static enum status grow_pools(gpu_program *program)
+{
+    gpu_device *device = program->device;
+    uint32_t n_sets = program->n_pools < 3 ? FIRST_POOL_SETS << program->n_pools : MAX_POOL_SETS;
+    struct vk_descriptor_pool *pools =
+        realloc(program->pools, (program->n_pools + 1) * sizeof(*pools));
+    if (!pools)
+        return log_error(&device->log, ERROR_MEMORY, "out of memory for program %s", program->name);
+    program->pools = pools;
+    const VkDescriptorPoolSize size = {
+        .type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+        .descriptorCount = n_sets * GPU_MAX_BINDINGS,
+    };
+    const VkDescriptorPoolCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = n_sets,
+        .poolSizeCount = 1,
+        .pPoolSizes = &size,
+    };
+    struct vk_descriptor_pool *pool = &pools[program->n_pools];
+    *pool = (struct vk_descriptor_pool){.sets_left = n_sets};
+    enum status status = vk_check(
+        device, device->vk.vkCreateDescriptorPool(device->handle, &info, NULL, &pool->handle),
+        "vkCreateDescriptorPool for", program->name);
+    if (!status)
+        program->n_pools++;
+    return status;
+}
+
+static enum status bind_set(gpu_program *program, const gpu_pipeline *pipeline,
+                            const struct access *accesses)
+{
+    gpu_device *device = program->device;
+    VkDescriptorBufferInfo buffers[GPU_MAX_BINDINGS];
+    VkWriteDescriptorSet writes[GPU_MAX_BINDINGS];
+    VkDescriptorSet set;
+    if (program->n_pools == 0 || program->pools[program->n_pools - 1].sets_left == 0) {
+        enum status status = grow_pools(program);
+        if (status)
+            return status;
+    }
+    struct vk_descriptor_pool *pool = &program->pools[program->n_pools - 1];
+    const VkDescriptorSetAllocateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+        .descriptorPool = pool->handle,
+        .descriptorSetCount = 1,
+        .pSetLayouts = &pipeline->set_layout,
+    };
+    VkResult result = device->vk.vkAllocateDescriptorSets(device->handle, &info, &set);
+    if (result != VK_SUCCESS)
+        return vk_check(device, result, "vkAllocateDescriptorSets for", program->name);
+    pool->sets_left--;
+    for (uint32_t i = 0; i < pipeline->n_bindings; i++) {
+        const struct vk_span *span = &accesses[i].span;
+        buffers[i] = (VkDescriptorBufferInfo){span->buffer, span->begin, span->end - span->begin};
+        writes[i] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = set,
+            .dstBinding = i,
+            .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .pBufferInfo = &buffers[i],
+        };
+    }
+    device->vk.vkUpdateDescriptorSets(device->handle, pipeline->n_bindings, writes, 0, NULL);
+    device->vk.vkCmdBindDescriptorSets(program->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                       pipeline->layout, 0, 1, &set, 0, NULL);
+    device->work_count++;
+    return OK;
+}
+
+static enum status check_dispatch(const gpu_program *program, const gpu_pipeline *pipeline,
+                                  const struct gpu_binding *bindings, const void *params,
+                                  const uint32_t groups[3], struct access *accesses)
+{
+    const struct log *log = log_of(program);
+    char why[128];
+    if (!pipeline || !groups || (pipeline->n_bindings && !bindings) ||
+        (pipeline->params_bytes && !params))
+        return log_error(log, ERROR_ARGUMENT, "program %s, pipeline %s: missing argument",
+                         program->name, pipeline ? pipeline->name : "NULL");
+    for (uint32_t i = 0; i < pipeline->n_bindings; i++) {
+        const struct gpu_binding *binding = &bindings[i];
+        const gpu_buffer *buffer = binding->range.buffer;
+        if (binding->access < GPU_READ || binding->access > GPU_READ_WRITE)
+            return log_error(log, ERROR_ARGUMENT, "program %s, pipeline %s, binding %u: access %d",
+                             program->name, pipeline->name, i, (int)binding->access);
+        if (!resolve(&binding->range, GPU_OFFSET_ALIGNMENT,
+                     program->device->physical.info.max_binding_bytes, &accesses[i].span, why))
+            return log_error(log, ERROR_ARGUMENT,
+                             "program %s, pipeline %s, binding %u (buffer %s): %s", program->name,
+                             pipeline->name, i, buffer ? buffer->name : "NULL", why);
+        accesses[i].access = binding->access;
+        accesses[i].buffer = buffer;
+    }
+    for (int i = 0; i < 3; i++)
+        if (groups[i] > GPU_MAX_GROUPS)
+            return log_error(log, ERROR_ARGUMENT,
+                             "program %s, pipeline %s: %u workgroups in dimension %d; at most %d "
+                             "are allowed",
+                             program->name, pipeline->name, groups[i], i, GPU_MAX_GROUPS);
+    return OK;
+}
+
+static enum status begin_first_stage(gpu_program *program)
+{
+    return program->timers.pool && program->timers.n_marks == 0
+               ? gpu_program_stage(program, "unnamed")
+               : OK;
+}
+
+static enum status record_dispatch(gpu_program *program, const gpu_pipeline *pipeline,
+                                   const struct gpu_binding *bindings, const void *params,
+                                   const uint32_t groups[3])
+{
+    const struct VolkDeviceTable *vk = &program->device->vk;
+    struct access accesses[GPU_MAX_BINDINGS];
+    enum status status = check_dispatch(program, pipeline, bindings, params, groups, accesses);
+    if (status || groups[0] == 0 || groups[1] == 0 || groups[2] == 0)
+        return status;
+    if ((status = begin_first_stage(program)) ||
+        (status = synchronize(program, accesses, pipeline->n_bindings,
+                              VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT)))
+        return status;
+    if (program->bound != pipeline->handle)
+        vk->vkCmdBindPipeline(program->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
+    program->bound = pipeline->handle;
+    if (pipeline->n_bindings && (status = bind_set(program, pipeline, accesses)))
+        return status;
+    if (pipeline->params_bytes)
+        vk->vkCmdPushConstants(program->commands, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                               pipeline->params_bytes, params);
+    vk->vkCmdDispatch(program->commands, groups[0], groups[1], groups[2]);
+    program->counts.dispatches++;
+    return OK;
+}
+
+enum status gpu_program_dispatch(gpu_program *program, const gpu_pipeline *pipeline,
+                                 const struct gpu_binding *bindings, const void *params,
+                                 const uint32_t groups[3])
+{
+    enum status status = vk_program_check(program);
+    if (!status)
+        status = program->failed = record_dispatch(program, pipeline, bindings, params, groups);
+    return status;
+}
+
+static enum status record_copy(gpu_program *program, const struct gpu_range *from,
+                               const struct gpu_range *to)
+{
+    struct access accesses[2] = {{.access = GPU_READ}, {.access = GPU_WRITE}};
+    struct vk_span *read = &accesses[0].span, *write = &accesses[1].span;
+    char why[128];
+    if (!from || !to)
+        return log_error(log_of(program), ERROR_ARGUMENT, "program %s: a copy without a range",
+                         program->name);
+    struct gpu_range sized_from = *from, sized_to = *to;
+    if (from->size == 0)
+        sized_from.size = to->size;
+    if (!resolve(&sized_from, 4, UINT64_MAX, read, why))
+        return log_error(log_of(program), ERROR_ARGUMENT, "program %s: copy from buffer %s: %s",
+                         program->name, from->buffer ? from->buffer->name : "NULL", why);
+    if (to->size == 0)
+        sized_to.size = read->end - read->begin;
+    if (!resolve(&sized_to, 4, UINT64_MAX, write, why))
+        return log_error(log_of(program), ERROR_ARGUMENT, "program %s: copy to buffer %s: %s",
+                         program->name, to->buffer ? to->buffer->name : "NULL", why);
+    const VkBufferCopy region = {read->begin, write->begin, read->end - read->begin};
+    if (write->end - write->begin != region.size)
+        return log_error(log_of(program), ERROR_ARGUMENT,
+                         "program %s: copy of %llu bytes of buffer %s to %llu of %s", program->name,
+                         (unsigned long long)region.size, from->buffer->name,
+                         (unsigned long long)(write->end - write->begin), to->buffer->name);
+    if (read->buffer == write->buffer && read->begin < write->end && write->begin < read->end)
+        return log_error(log_of(program), ERROR_ARGUMENT,
+                         "program %s: copy within buffer %s overlaps itself", program->name,
+                         from->buffer->name);
+    accesses[0].buffer = from->buffer;
+    accesses[1].buffer = to->buffer;
+    enum status status = begin_first_stage(program);
+    if (!status)
+        status = synchronize(program, accesses, 2, VK_PIPELINE_STAGE_TRANSFER_BIT);
+    if (status)
+        return status;
+    program->device->vk.vkCmdCopyBuffer(program->commands, read->buffer, write->buffer, 1, &region);
+    program->counts.copies++;
+    return OK;
+}
+
+enum status gpu_program_copy(gpu_program *program, const struct gpu_range *from,
+                             const struct gpu_range *to)
+{
+    enum status status = vk_program_check(program);
+    if (!status)
+        status = program->failed = record_copy(program, from, to);
+    return status;
+}
+
+enum status gpu_program_end(gpu_program *program)
+{
+    enum status status = vk_program_check(program);
+    if (status)
+        return status;
+    gpu_device *device = program->device;
+    vk_timers_mark(program);
+    if (program->wrote_host)
+        vk_host_barrier(device, program->commands);
+    program->failed = vk_check(device, device->vk.vkEndCommandBuffer(program->commands),
+                               "vkEndCommandBuffer for", program->name);
+    vk_hazards_deinit(&program->hazards);
+    program->ended = true;
+    return program->failed;
+}
+
+enum status gpu_program_submit(gpu_program *program, uint64_t *ticket)
+{
+    uint64_t value;
+    if (!program)
+        return ERROR_ARGUMENT;
+    if (program->failed || !program->ended)
+        return log_error(log_of(program), ERROR_ARGUMENT, "program %s was not recorded to its end",
+                         program->name);
+    enum status status = vk_submit(program->device, program->commands, program->name, &value);
+    if (status)
+        return status;
+    program->last_ticket = value;
+    if (ticket)
+        *ticket = value;
+    return OK;
+}
+
+void gpu_program_destroy(gpu_device *device, gpu_program **handle)
+{
+    gpu_program *program = handle ? *handle : NULL;
+    if (!program)
+        return;
+    *handle = NULL;
+    vk_wait_quietly(device, program->last_ticket);
+    for (uint32_t i = 0; i < program->n_pools; i++)
+        device->vk.vkDestroyDescriptorPool(device->handle, program->pools[i].handle, NULL);
+    free(program->pools);
+    vk_hazards_deinit(&program->hazards);
+    device->vk.vkDestroyQueryPool(device->handle, program->timers.pool, NULL);
+    device->vk.vkDestroyCommandPool(device->handle, program->command_pool, NULL);
+    free(program);
+}
+
+struct gpu_program_counts gpu_program_get_counts(const gpu_program *program)
+{
+    return program->counts;
+}
