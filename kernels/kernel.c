@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/plan.h"
+#include "kernels_spv.h" /* generated: NAME_spv of every row */
+
+const struct kernel_info kernel_table[KERNEL_COUNT] = {
+#define KERNEL(NAME, BASE, PARAMS, ACCESS, ELEMENTS, FEATURES, PLAN, SUITS, SOURCE)                \
+    [KERNEL_##NAME] = {                                                                            \
+        .name = #NAME,                                                                             \
+        .base = KERNEL_##BASE,                                                                     \
+        .params_bytes = sizeof(struct PARAMS),                                                     \
+        .access = ACCESS,                                                                          \
+        .elements = ELEMENTS,                                                                      \
+        .features = FEATURES,                                                                      \
+        .plan = plan_##PLAN,                                                                       \
+        .suits = suits_##SUITS,                                                                    \
+        .spirv = NAME##_spv,                                                                       \
+        .spirv_bytes = sizeof(NAME##_spv),                                                         \
+    },
+#include "kernels/kernels.def"
+#undef KERNEL
+};
+
+#define KERNEL(name, base, params, access, elements, ...)                                          \
+    _Static_assert(sizeof(struct params) <= GPU_MAX_PARAMS_BYTES, #name ": parameters");           \
+    _Static_assert(sizeof(access) - 1 <= GPU_MAX_BINDINGS, #name ": bindings");                    \
+    _Static_assert(sizeof(access) == sizeof(elements), #name ": access and elements differ");
+#include "kernels/kernels.def"
+#undef KERNEL
+
+struct pipeline {
+    enum kernel_id id;
+    uint32_t spec[GPU_MAX_SPEC]; /* zero behind n_spec */
+    gpu_pipeline *pipeline;
+};
+
+struct kernel_set {
+    gpu_device *device;
+    uint32_t features; /* enum gpu_feature that rows may ask for */
+    bool plain;
+    bool forced[KERNEL_COUNT];
+    struct pipeline *pipelines;
+    size_t n_pipelines, capacity;
+};
+
+static enum status find(const struct log *log, const char *name, size_t length, enum kernel_id *out)
+{
+    char legal[2048] = "";
+    size_t used = 0;
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        const char *row = kernel_table[i].name;
+        const size_t row_length = strlen(row);
+        if (row_length == length && !memcmp(row, name, length)) {
+            *out = (enum kernel_id)i;
+            return OK;
+        }
+        if (used + row_length + 2 < sizeof(legal)) {
+            legal[used++] = ' ';
+            memcpy(legal + used, row, row_length + 1);
+            used += row_length;
+        }
+    }
+    log_error(log, ERROR_ARGUMENT, "no kernel is called '%.*s'; the kernels are:", (int)length, name);
+    for (const char *line = legal; *line;) { /* a message holds 1023 characters */
+        size_t n = strlen(line);
+        if (n > 900)
+            for (n = 900; line[n] != ' '; n--)
+                ;
+        log_error(log, ERROR_ARGUMENT, "%.*s", (int)n, line);
+        line += n;
+    }
+    return ERROR_ARGUMENT;
+}
+
+enum status kernel_find(const struct log *log, const char *name, enum kernel_id *out)
+{
+    return find(log, name, strlen(name), out);
+}
+
+static bool runs(const kernel_set *set, enum kernel_id id)
+{
+    return !(kernel_table[id].features & ~set->features);
+}
+
+bool kernel_set_can_run(const kernel_set *set, enum kernel_id id)
+{
+    return runs(set, id) && !(set->plain && kernel_table[id].features);
+}
+
+static enum status parse_variants(kernel_set *set, const char *variants)
+{
+    const struct log *log = gpu_device_log(set->device);
+    set->features = gpu_device_get_info(set->device)->features;
+    if (!variants || !*variants)
+        return OK;
+    if (!strcmp(variants, "workgroup")) {
+        set->features |= GPU_FEATURE_FAST_BARRIERS;
+        return OK;
+    }
+    if (!strcmp(variants, "plain")) {
+        set->plain = true;
+        return OK;
+    }
+    for (const char *name = variants;;) {
+        const size_t length = strcspn(name, ",");
+        enum kernel_id id;
+        enum status status = find(log, name, length, &id);
+        if (status)
+            return status;
+        if (!runs(set, id))
+            return log_error(log, ERROR_UNSUPPORTED, "%s cannot run kernel %s",
+                             gpu_device_get_info(set->device)->name, kernel_table[id].name);
+        set->forced[id] = true;
+        if (!name[length])
+            return OK;
+        name += length + 1;
+    }
+}
+
+enum status kernel_set_create(gpu_device *device, const char *variants, kernel_set **out)
+{
+    kernel_set *set = calloc(1, sizeof(*set));
+    if (!set)
+        return log_error(gpu_device_log(device), ERROR_MEMORY, "no memory for the kernel table");
+    set->device = device;
+    enum status status = parse_variants(set, variants);
+    if (status) {
+        kernel_set_destroy(&set);
+        return status;
+    }
+    *out = set;
+    return OK;
+}
+
+void kernel_set_destroy(kernel_set **set)
+{
+    if (!set || !*set)
+        return;
+    for (size_t i = 0; i < (*set)->n_pipelines; i++)
+        gpu_pipeline_destroy((*set)->device, &(*set)->pipelines[i].pipeline);
+    free((*set)->pipelines);
+    free(*set);
+    *set = NULL;
+}
+
+gpu_device *kernel_set_device(const kernel_set *set)
+{
+    return set->device;
+}
+
+enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params)
+{
+    enum kernel_id choice = base;
+    bool forced = set->forced[base];
+    if (set->plain)
+        return base;
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        const enum kernel_id id = (enum kernel_id)i;
+        if (kernel_table[i].base != base || !runs(set, id) ||
+            !kernel_table[i].suits(params))
+            continue;
+        if (forced && !set->forced[i])
+            continue;
+        choice = id;
+        forced = set->forced[i];
+    }
+    return choice;
+}
+
+static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct kernel_plan *plan,
+                                const gpu_pipeline **out)
+{
+    const struct kernel_info *info = &kernel_table[id];
+    struct pipeline key = {.id = id};
+    memcpy(key.spec, plan->spec, plan->n_spec * sizeof(key.spec[0]));
+    for (size_t i = 0; i < set->n_pipelines; i++) {
+        const struct pipeline *p = &set->pipelines[i];
+        if (p->id == id && !memcmp(p->spec, key.spec, sizeof(key.spec))) {
+            *out = p->pipeline;
+            return OK;
+        }
+    }
+    if (set->n_pipelines == set->capacity) {
+        const size_t capacity = set->capacity ? 2 * set->capacity : 64;
+        struct pipeline *grown = realloc(set->pipelines, capacity * sizeof(*grown));
+        if (!grown)
+            return log_error(gpu_device_log(set->device), ERROR_MEMORY, "no memory for pipelines");
+        set->pipelines = grown;
+        set->capacity = capacity;
+    }
+    enum status status = gpu_pipeline_create(
+        set->device,
+        &(struct gpu_pipeline_params){.name = info->name,
+                                      .spirv = info->spirv,
+                                      .spirv_bytes = info->spirv_bytes,
+                                      .n_bindings = (uint32_t)strlen(info->access),
+                                      .params_bytes = info->params_bytes,
+                                      .n_spec = plan->n_spec,
+                                      .spec = plan->spec},
+        &key.pipeline);
+    if (status)
+        return status;
+    set->pipelines[set->n_pipelines++] = key;
+    *out = key.pipeline;
+    return OK;
+}
+
+void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings)
+{
+    const char *access = kernel_table[id].access;
+    const struct gpu_range *written = &ranges[0];
+    for (uint32_t i = (uint32_t)strlen(access); i-- > 0;)
+        if (access[i] != 'i' && ranges[i].buffer)
+            written = &ranges[i];
+    for (uint32_t i = 0; access[i]; i++) {
+        bindings[i].range = ranges[i];
+        bindings[i].access = access[i] == 'i'   ? GPU_READ
+                             : access[i] == 'o' ? GPU_WRITE
+                                                : GPU_READ_WRITE;
+        if (ranges[i].buffer)
+            continue;
+        /* A shader declares it as written, and validation believes the declaration: it goes where
+         * this dispatch writes anyway. */
+        bindings[i].range = access[i] == 'i' ? ranges[0] : *written;
+        bindings[i].access = GPU_READ;
+    }
+}
+
+enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base,
+                            const void *params, const struct gpu_range *ranges)
+{
+    const enum kernel_id id = kernel_set_choose(set, base, params);
+    struct kernel_plan plan = {.n_spec = 0};
+    struct gpu_binding bindings[GPU_MAX_BINDINGS];
+    const gpu_pipeline *pipeline = NULL;
+
+    if (!ranges[0].buffer)
+        return log_error(gpu_device_log(set->device), ERROR_ARGUMENT, "%s: binding 0 has no buffer",
+                         kernel_table[id].name);
+    kernel_table[id].plan(params, &plan);
+    enum status status = get_pipeline(set, id, &plan, &pipeline);
+    if (status)
+        return status;
+    kernel_bind(id, ranges, bindings);
+    return gpu_program_dispatch(program, pipeline, bindings, params, plan.groups);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Kernels by name: the table made from kernels.def, and a set of pipelines on one device.
+ */
+#ifndef STAPES_KERNELS_KERNEL_H
+#define STAPES_KERNELS_KERNEL_H
+
+#include "runtime/gpu.h"
+#include "kernels/params.h" /* needs the integer types */
+
+enum kernel_id {
+#define KERNEL(name, ...) KERNEL_##name,
+#include "kernels/kernels.def"
+#undef KERNEL
+    KERNEL_COUNT
+};
+
+/* How one dispatch is made from its parameters. */
+struct kernel_plan {
+    uint32_t groups[3];
+    uint32_t n_spec;
+    uint32_t spec[GPU_MAX_SPEC];
+};
+
+struct kernel_info {
+    const char *name;
+    enum kernel_id base;
+    uint32_t params_bytes;
+    const char *access;   /* i, o, x a binding */
+    const char *elements; /* f, u, w a binding */
+    uint32_t features;
+    void (*plan)(const void *params, struct kernel_plan *plan);
+    bool (*suits)(const void *params);
+    const uint32_t *spirv;
+    size_t spirv_bytes;
+};
+
+extern const struct kernel_info kernel_table[KERNEL_COUNT];
+
+/* ERROR_ARGUMENT if there is none of that name (logged, with the legal names). */
+enum status kernel_find(const struct log *log, const char *name, enum kernel_id *out);
+
+/* The pipelines of one device, made when first dispatched, kept until destroyed. */
+typedef struct kernel_set kernel_set;
+
+/* variants: NULL or "": the best the device can run; "plain": plain forms only; "workgroup": forms with
+ * barriers also on CPU devices, where they are slow (for tests); otherwise a comma-separated list of row names to force where they are legal. An unknown name is ERROR_ARGUMENT, one
+ * that the device cannot run ERROR_UNSUPPORTED. The device must outlive the set. */
+enum status kernel_set_create(gpu_device *device, const char *variants, kernel_set **out);
+void kernel_set_destroy(kernel_set **set);
+gpu_device *kernel_set_device(const kernel_set *set);
+
+/* The row that a dispatch of `base` with these parameters takes. */
+enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params);
+
+/* Whether the set would use this row at all: the device has its features and `variants` allows it
+ * ("plain" excludes rows that ask for features). */
+bool kernel_set_can_run(const kernel_set *set, enum kernel_id id);
+
+/* The bindings of row `id` for these ranges. One without a buffer is unused: it stands for binding 0,
+ * or, where the row may write it, for the first binding that is written. kernel_dispatch does it. */
+void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings);
+
+/* Records `base`, or the row that replaces it, into `program`. One range a binding, in the order of
+ * kernels.def; a range without a buffer stands for an unused binding. */
+enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base, const void *params,
+                            const struct gpu_range *ranges);
+
+#endif

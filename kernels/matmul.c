@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernels/weights_ref.h"
+
+#define UNIT_ROUNDOFF 0x1p-24
+
+/* A value and a bound of what f32 arithmetic in any order may be off by. */
+struct bounded {
+    double value, error;
+};
+
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+static double elu(double x)
+{
+    return x > 0 ? x : expm1(x);
+}
+
+static void rounded(struct bounded *b, double value)
+{
+    b->value = value;
+    b->error += UNIT_ROUNDOFF * fabs(value);
+}
+
+/* Partial sums of k products of random sign grow like sqrt(i) and their rounding errors are
+ * independent: k / 2.4 * u * rms in all. The factor 3 sqrt(k) is seven times that; a short sum has
+ * the rigorous bound. */
+static struct bounded row_times_column(const struct kernel_case *c, uint32_t row, const float *x)
+{
+    const struct matmul_params *p = &c->params.matmul;
+    const uint32_t type = weights_type(c->id);
+    double sum = 0, squares = 0, magnitude = 0;
+    for (uint32_t i = 0; i < p->k; i++) {
+        const double product = weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i) * x[i];
+        sum += product;
+        squares += product * product;
+        magnitude += fabs(product);
+    }
+    const double rigorous = (p->k + 2.0) * magnitude;
+    const double likely = (4 + 3 * sqrt(p->k)) * sqrt(squares);
+    return (struct bounded){sum, UNIT_ROUNDOFF * (MIN(rigorous, likely) + fabs(sum))};
+}
+
+static double evaluate(const struct kernel_case *c, bool write)
+{
+    const struct matmul_params *p = &c->params.matmul;
+    const float *x = c->data[2], *bias = c->data[3], *scale = c->data[4], *residual = c->data[5];
+    float *y = c->data[6], *y2 = c->data[7];
+    const uint32_t step = p->flags & MATMUL_GATE ? 2 : 1;
+    double worst = 0;
+    for (uint32_t col = 0; col < p->cols; col++) {
+        const uint32_t slot = col / p->per_slot, t = col % p->per_slot;
+        const float *column = x + p->x_base + slot * p->x_slot_stride + t * p->x_col_stride;
+        for (uint32_t r = 0; r < p->rows; r += step) {
+            const uint32_t o = p->row_offset + r / step;
+            const uint32_t at = p->y_base + slot * p->y_slot_stride + t * p->y_col_stride + o;
+            struct bounded v = row_times_column(c, r, column);
+            if (p->flags & MATMUL_GATE) {
+                const struct bounded odd = row_times_column(c, r + 1, column);
+                v.error = 1.1 * v.error * fabs(odd.value) + fabs(silu(v.value)) * odd.error;
+                v.value = silu(v.value) * odd.value;
+                v.error += 6 * UNIT_ROUNDOFF * fabs(v.value);
+            }
+            if (p->flags & MATMUL_BIAS)
+                rounded(&v, v.value + bias[o]);
+            if (p->flags & MATMUL_GELU) {
+                v.error = 1.13 * v.error + 1e-7 * fabs(v.value);
+                rounded(&v, 0.5 * v.value * erfc(-v.value * sqrt(0.5)));
+            }
+            if (p->flags & MATMUL_SCALE) {
+                v.error *= fabs(scale[o]);
+                rounded(&v, v.value * scale[o]);
+            }
+            if (p->flags & MATMUL_ADD)
+                rounded(&v, v.value + residual[p->res_base + slot * p->res_slot_stride +
+                                               t * p->res_col_stride + o]);
+            if (p->flags & MATMUL_ADD_TO)
+                rounded(&v, v.value + y[at]);
+            v.error += 4 * UNIT_ROUNDOFF * MIN(fabs(v.value), 1); /* of elu */
+            worst = MAX(worst, v.error);
+            if (!write)
+                continue;
+            y[at] = (float)(p->flags & MATMUL_ELU ? elu(v.value) : v.value);
+            if (p->flags & MATMUL_DUAL)
+                y2[p->y2_base + slot * p->y2_slot_stride + t * p->y2_col_stride + o] = (float)elu(v.value);
+        }
+    }
+    return worst;
+}
+
+void matmul_ref(const struct kernel_case *c)
+{
+    evaluate(c, true);
+}
+
+struct shape {
+    uint32_t rows, k, per_slot, slots, flags;
+    uint32_t shift; /* odd bases, row offsets and gaps of this many words; 0: dense and aligned */
+    uint32_t stride; /* of overlapping columns of x; 0: k */
+    float weights, inputs; /* magnitudes; 0: 1 */
+};
+
+/* k is rounded up to whole blocks for the block types */
+static const struct shape shapes[] = {
+    {1, 1, 1, 1, 0, 0, 0, 0, 0},
+    {1, 2, 1, 2, MATMUL_BIAS, 1, 0, 0, 0},
+    {3, 5, 1, 1, MATMUL_ADD, 1, 0, 0, 0},
+    {2, 3, 4, 2, MATMUL_GATE, 0, 0, 0, 0},
+    {7, 31, 1, 3, MATMUL_ADD_TO, 3, 0, 0, 0},
+    {8, 32, 2, 2, MATMUL_BIAS, 0, 0, 0, 0},
+    {9, 33, 3, 2, MATMUL_BIAS | MATMUL_ELU, 5, 0, 0, 0},
+    {15, 64, 4, 1, MATMUL_BIAS | MATMUL_DUAL, 4, 0, 0, 0},
+    {17, 65, 5, 3, MATMUL_BIAS | MATMUL_ADD | MATMUL_DUAL, 7, 0, 0, 0},
+    {34, 63, 1, 9, MATMUL_GATE, 1, 0, 0, 0},
+    {66, 96, 8, 2, MATMUL_GATE | MATMUL_SCALE | MATMUL_ADD | MATMUL_ELU, 3, 0, 0, 0},
+    {16, 100, 2, 1, MATMUL_GELU, 0, 0, 0, 3},
+    {64, 128, 2, 2, MATMUL_SCALE | MATMUL_ADD_TO, 0, 0, 0, 0},
+    {63, 255, 9, 1, MATMUL_BIAS | MATMUL_GELU | MATMUL_SCALE | MATMUL_ADD | MATMUL_ADD_TO | MATMUL_DUAL, 2, 0, 0, 0},
+    {4, 7, 67, 2, MATMUL_BIAS, 1, 1, 0, 0},
+    {24, 96, 33, 2, MATMUL_BIAS | MATMUL_DUAL, 0, 32, 0, 0},
+    {65, 40, 16, 1, MATMUL_BIAS | MATMUL_ELU, 0, 20, 0, 0},
+    {5, 4099, 1, 2, 0, 1, 0, 0, 0},
+    {6, 1028, 6, 1, MATMUL_BIAS, 0, 0, 0, 0},
+    {257, 66, 1, 5, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {512, 192, 1, 1, MATMUL_GATE, 0, 0, 0, 0},
+    {2050, 64, 1, 2, MATMUL_GATE, 0, 0, 0, 0},
+    {2049, 36, 2, 1, 0, 0, 0, 0, 0},
+    {12, 96, 1, 2, MATMUL_ELU | MATMUL_DUAL, 0, 0, 1e-2f, 1e-5f},
+    {12, 96, 1, 2, MATMUL_GATE, 0, 0, 1, 1e18f},
+    {12, 96, 2, 1, MATMUL_GATE, 0, 0, 1, 1e-18f},
+    {12, 96, 1, 2, MATMUL_GELU, 0, 0, 1, 1e18f},
+    {12, 96, 1, 2, MATMUL_BIAS | MATMUL_ELU, 0, 0, 1, 50},
+    {12, 96, 4, 1, MATMUL_ADD, 0, 0, 1e-6f, 1e3f}, /* f16 scales are denormal */
+};
+
+static float *filled(const struct case_source *s, uint32_t words, float magnitude)
+{
+    float *data = s->alloc(s->state, (size_t)words * sizeof(*data));
+    for (uint32_t i = 0; i < words; i++)
+        data[i] = magnitude * case_uniform(s);
+    return data;
+}
+
+/* A buffer of columns of n words: base, strides and size. */
+static uint32_t columns(const struct shape *h, uint32_t n, uint32_t stride, uint32_t *base,
+                        uint32_t *slot_stride, uint32_t *col_stride)
+{
+    *base = h->shift;
+    *col_stride = stride ? stride : n + h->shift;
+    *slot_stride = (h->per_slot - 1) * *col_stride + n + h->shift;
+    return *base + (h->slots - 1) * *slot_stride + (h->per_slot - 1) * *col_stride + n;
+}
+
+bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s, struct kernel_case *out)
+{
+    if (index >= COUNT_OF(shapes))
+        return false;
+    const struct shape *h = &shapes[index];
+    const uint32_t type = weights_type(id);
+    const float weights = h->weights != 0 ? h->weights : 1, inputs = h->inputs != 0 ? h->inputs : 1;
+    struct matmul_params *p = &out->params.matmul;
+    const uint32_t n_out = h->shift + (h->flags & MATMUL_GATE ? h->rows / 2 : h->rows);
+
+    out->id = id;
+    p->rows = h->rows;
+    p->k = weights_blocks(type) ? div_up(h->k, 32) * 32 : h->k;
+    p->cols = h->slots * h->per_slot;
+    p->per_slot = h->per_slot;
+    p->flags = h->flags;
+    p->w_row = h->shift;
+    p->row_offset = h->shift;
+    snprintf(out->text, sizeof(out->text), "%ux%u, %u slots of %u, flags 0x%x, shift %u, stride %u", p->rows, p->k,
+             h->slots, h->per_slot, h->flags, h->shift, h->stride);
+
+    uint32_t *words = out->words;
+    weights_words(type, p->w_row + p->rows, p->k, &words[0], &words[1]);
+    words[2] = columns(h, p->k, h->stride, &p->x_base, &p->x_slot_stride, &p->x_col_stride);
+    words[6] = columns(h, n_out, 0, &p->y_base, &p->y_slot_stride, &p->y_col_stride);
+    if (h->flags & MATMUL_BIAS)
+        words[3] = n_out;
+    if (h->flags & MATMUL_SCALE)
+        words[4] = n_out;
+    if (h->flags & MATMUL_ADD)
+        words[5] = columns(h, n_out + 1, 0, &p->res_base, &p->res_slot_stride, &p->res_col_stride);
+    if (h->flags & MATMUL_DUAL)
+        words[7] = columns(h, n_out + 2, 0, &p->y2_base, &p->y2_slot_stride, &p->y2_col_stride);
+
+    for (uint32_t b = 0; b < 2; b++)
+        out->data[b] = words[b] ? s->alloc(s->state, (size_t)words[b] * 4) : NULL;
+    weights_fill(type, p->w_row + p->rows, p->k, weights, s, out->data[0], out->data[1]);
+    for (uint32_t b = 2; b < 8; b++)
+        out->data[b] = words[b] ? filled(s, words[b], b == 2 ? inputs : inputs * weights) : NULL;
+    if (index == 5) /* a column of zeros */
+        for (uint32_t i = 0; i < p->k; i++)
+            ((float *)out->data[2])[p->x_base + i] = 0;
+    if (!(h->flags & MATMUL_ADD_TO)) /* must not be read */
+        for (uint32_t i = 0; i < words[6]; i++)
+            ((uint32_t *)out->data[6])[i] = CASE_POISON;
+
+    out->tolerance_absolute = evaluate(out, false);
+    out->bytes = 4.0 * ((double)(words[0] + words[1]) * p->rows / (p->rows + p->w_row) + words[2] + words[6]);
+    out->flops = 2.0 * p->rows * p->k * p->cols;
+    return true;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * matmul for few columns: a workgroup is groups of 2^LANES_LOG2 invocations. A group makes ROWS x
+ * COLS results, its invocations stride along k together and add up in a tree. The order of a sum
+ * depends on k and LANES_LOG2 alone. The grid is (rows, columns).
+ */
+#extension GL_EXT_control_flow_attributes : require
+#include "matmul_weights.glsl"
+
+#if defined(WEIGHT_F32)
+layout(set = 0, binding = 0) readonly buffer Plane0 { vec4 plane0[]; };
+#elif defined(WEIGHT_Q4_0)
+layout(set = 0, binding = 0) readonly buffer Plane0 { uint plane0[]; };
+layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
+#elif defined(WEIGHT_Q8_0)
+layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
+layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
+#else
+layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
+#endif
+
+shared float partial[ROWS * COLS * gl_WorkGroupSize.x];
+
+/* A unit is what an invocation reads of a row at once: 4 elements, or 8 of the block types. */
+#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
+#define UNIT 8u
+#else
+#define UNIT 4u
+#endif
+
+#if defined(WEIGHT_F32) || defined(WEIGHT_F16) || defined(WEIGHT_BF16)
+vec4 load_w(uint at)
+{
+#if defined(WEIGHT_F32)
+    return plane0[at];
+#elif defined(WEIGHT_F16)
+    uvec2 w = plane0[at];
+    return vec4(load_f16(w.x), load_f16(w.y));
+#else
+    uvec2 w = plane0[at];
+    return vec4(load_bf16(w.x), load_bf16(w.y));
+#endif
+}
+#else
+float load_scale(uint row, uint block)
+{
+    vec2 pair = load_f16(plane1[row * ((p.k / 32u + 1u) / 2u) + block / 2u]);
+    return (block & 1u) == 0u ? pair.x : pair.y;
+}
+#endif
+
+void main()
+{
+    const uint lanes = 1u << LANES_LOG2;
+    uint lane = gl_LocalInvocationID.x & (lanes - 1u);
+    uint group = gl_WorkGroupID.x * (gl_WorkGroupSize.x >> LANES_LOG2)
+                 + (gl_LocalInvocationID.x >> LANES_LOG2);
+    uint first_row = group * ROWS;
+    uint first_col = gl_WorkGroupID.y * COLS;
+    uint units = (p.k + UNIT - 1u) / UNIT;
+
+    uint row[ROWS];
+    uint x_at[COLS];
+    float acc[ROWS * COLS];
+    [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        row[r] = p.w_row + min(first_row + r, p.rows - 1u);
+    [[unroll]] for (uint c = 0u; c < COLS; c++) {
+        uint col = min(first_col + c, p.cols - 1u);
+        x_at[c] = p.x_base + (col / p.per_slot) * p.x_slot_stride + (col % p.per_slot) * p.x_col_stride;
+    }
+    [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
+        acc[rc] = 0.0;
+
+    for (uint i = lane; i < units; i += lanes) {
+#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
+        vec4 low[COLS], high[COLS];
+        [[unroll]] for (uint c = 0u; c < COLS; c++) {
+#if defined(WEIGHT_Q4_0)
+            uint at = x_at[c] + 32u * (i / 4u) + 4u * (i % 4u);
+            low[c] = load_x(at);
+            high[c] = load_x(at + 16u);
+#else
+            low[c] = load_x(x_at[c] + 8u * i);
+            high[c] = load_x(x_at[c] + 8u * i + 4u);
+#endif
+        }
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            float d = load_scale(row[r], i / 4u);
+#if defined(WEIGHT_Q4_0)
+            uint word = plane0[row[r] * units + i];
+            vec4 q = load_low_nibbles(word), h = load_high_nibbles(word);
+#else
+            uvec2 word = plane0[row[r] * units + i];
+            vec4 q = load_i8(word.x), h = load_i8(word.y);
+#endif
+            [[unroll]] for (uint c = 0u; c < COLS; c++)
+                acc[r * COLS + c] =
+                    fma(d, dot_fma(h, high[c], dot_fma(q, low[c], 0.0)), acc[r * COLS + c]);
+        }
+#else
+        vec4 v[COLS];
+        if (4u * i + 4u <= p.k) {
+            [[unroll]] for (uint c = 0u; c < COLS; c++)
+                v[c] = load_x(x_at[c] + 4u * i);
+        } else {
+            [[unroll]] for (uint c = 0u; c < COLS; c++)
+                v[c] = load_x_tail(x_at[c] + 4u * i, p.k % 4u);
+        }
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            vec4 w = load_w(row[r] * units + i);
+            [[unroll]] for (uint c = 0u; c < COLS; c++)
+                acc[r * COLS + c] = dot_fma(w, v[c], acc[r * COLS + c]);
+        }
+#endif
+    }
+
+    uint local = gl_LocalInvocationID.x;
+    [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
+        partial[rc * gl_WorkGroupSize.x + local] = acc[rc];
+    barrier();
+    for (uint half_lanes = lanes / 2u; half_lanes > 0u; half_lanes /= 2u) {
+        if (lane < half_lanes) {
+            [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
+                partial[rc * gl_WorkGroupSize.x + local] +=
+                    partial[rc * gl_WorkGroupSize.x + local + half_lanes];
+        }
+        barrier();
+    }
+
+    const uint step = (FLAGS & MATMUL_GATE) != 0u ? 2u : 1u;
+    for (uint i = lane; i < ROWS / step * COLS; i += lanes) {
+        uint r = i / COLS * step, c = i % COLS;
+        uint col = first_col + c;
+        uint from = local - lane;
+        if (first_row + r < p.rows && col < p.cols)
+            finish((first_row + r) / step, col / p.per_slot, col % p.per_slot,
+                   partial[(r * COLS + c) * gl_WorkGroupSize.x + from],
+                   partial[((r + step - 1u) * COLS + c) * gl_WorkGroupSize.x + from]);
+    }
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Parameter structs and small layouts that C, GLSL and WGSL must agree on. Included by C and, after
+ * `#define uint32_t uint`, by the shaders (kernels/common.glsl does it). Only uint32_t and float
+ * members, at most GPU_MAX_PARAMS_BYTES in all. All offsets and strides count 32-bit words.
+ *
+ * Activations are f32, vectors contiguous, time first: [slot][t][channel]. A *column* is one vector:
+ * column c belongs to slot c / per_slot and is its vector t = c % per_slot; its first word is
+ * base + (c / per_slot) * slot_stride + (c % per_slot) * col_stride.
+ *
+ * Weight matrices, `rows` of k elements, as the repack kernels lay them out (README of the layouts):
+ *   f32        plane 0: rows of align4(k) floats
+ *   f16, bf16  plane 0: rows of align4(k) / 2 words, element 2i in the low half of word i
+ *   q8_0       plane 0: rows of k / 4 words (bytes in order); plane 1: rows of (k / 32 + 1) / 2 words,
+ *              the f16 scales of blocks 2i (low half) and 2i + 1
+ *   q4_0       plane 0: rows of k / 8 words, 4 words (16 bytes) a block as in ggml: the low nibble of
+ *              byte i is element i, the high one element i + 16, both minus 8; plane 1 as q8_0
+ * Padding elements are zero. k is a multiple of 32 for q8_0 and q4_0.
+ */
+#ifndef STAPES_KERNELS_PARAMS_H
+#define STAPES_KERNELS_PARAMS_H
+
+/* --- State of the slots ------------------------------------------------------------------------
+ * `state`: STATE_HEAD words, then STATE_SLOT words a slot. Read by most kernels, written by
+ * frame_begin and frame_end alone. */
+#define STATE_HEAD 16u
+#define STATE_SLOT 16u
+#define STATE_TICK 0u      /* head: programs finished */
+#define STATE_NEXT_TICK 1u /* head: STATE_TICK + 1, between frame_begin and frame_end */
+#define STATE_FLAGS 0u     /* slot: SLOT_* of this tick */
+#define STATE_STEP 1u      /* slot: transformer steps done before this tick = index s of this one */
+#define STATE_FRAME 2u     /* slot: audio frames encoded before this tick = index of this one */
+
+#define SLOT_STEP 1u  /* the transformer makes a step in this tick */
+#define SLOT_AUDIO 2u /* Mimi encodes a frame in this tick */
+#define SLOT_CODES 4u /* the host gives the frame's codes instead */
+#define SLOT_RESET 8u /* everything starts anew, before the step; never with AUDIO or CODES */
+
+/* Input ring entry, a slot: INPUT_SLOT_HEAD words, then the pcm (f32) or the codes (u32). */
+#define INPUT_SLOT_HEAD 16u
+#define INPUT_FLAGS 0u
+
+/* Result ring entry, a slot: RESULT_HEAD words, then vad (n_heads floats), the depformer's tokens
+ * (dep_q), and the codes passed to this step (n_codes; zero at step 0). */
+#define RESULT_HEAD 8u
+#define RESULT_TICK 0u   /* the tick that wrote it, plus 1: proves that the device did the work */
+#define RESULT_FLAGS 1u  /* SLOT_* */
+#define RESULT_STEP 2u   /* s */
+#define RESULT_TOKEN 3u  /* text token */
+#define RESULT_MARGIN 4u /* f32 bits: best text logit minus the second */
+
+/* --- Repacking (at upload) ---------------------------------------------------------------------- */
+#define TYPE_F32 0u /* element types of files and planes: enum tensor_type of the loader maps to it */
+#define TYPE_F16 1u
+#define TYPE_BF16 2u
+#define TYPE_Q8_0 3u
+#define TYPE_Q4_0 4u
+
+/* Rows of a chunk of file bytes become rows of planes. The source starts at word 0 of binding 0 and
+ * holds `rows` whole rows. Source row i of the chunk is row r = first_row + i of the tensor; it goes
+ * to row dst_row + r, or, if half > 0 (a gated pair of halves), to
+ * dst_row + (r < half ? 2 r : 2 (r - half) + 1).
+ * taps > 1: a convolution weight [out, k / taps, taps] becomes [out, taps, k / taps]. */
+struct repack_params {
+    uint32_t rows, first_row, dst_row, half;
+    uint32_t k, taps;
+    uint32_t src_type; /* TYPE_* (repack_f32 takes F32, F16, BF16; repack_16 moves 16-bit words) */
+};
+
+/* sum[bins][dim] /= max(usage[bin], 1e-5), in place */
+struct centroids_params {
+    uint32_t bins, dim;
+};
+
+/* --- Matrix times columns ----------------------------------------------------------------------- */
+#define MATMUL_BIAS 1u     /* v += bias[row] */
+#define MATMUL_GATE 2u     /* v[i] = silu(acc[2 i]) * acc[2 i + 1]: rows is even, outputs rows / 2 */
+#define MATMUL_GELU 4u     /* v = gelu(v), the exact one */
+#define MATMUL_SCALE 8u    /* v *= scale[row] */
+#define MATMUL_ADD 16u     /* v += residual[...] */
+#define MATMUL_ADD_TO 32u  /* v += y[...]: y is also input */
+#define MATMUL_ELU 64u     /* y = elu(v) instead of v */
+#define MATMUL_DUAL 128u   /* y2 = elu(v) as well */
+
+/* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this order,
+ * the flags; output row o = r (r / 2 with GATE), and bias, scale, residual, y and y2 are all indexed
+ * with row_offset + o. A convolution is this with overlapping columns: col_stride = stride * C,
+ * k = taps * C. */
+struct matmul_params {
+    uint32_t rows, k, cols, per_slot;
+    uint32_t w_row, row_offset, flags;
+    uint32_t x_base, x_slot_stride, x_col_stride;
+    uint32_t y_base, y_slot_stride, y_col_stride;
+    uint32_t res_base, res_slot_stride, res_col_stride;
+    uint32_t y2_base, y2_slot_stride, y2_col_stride;
+};
+
+/* x[slot][d] = (accumulate ? x : 0) + sum_{t < tables} W[t * table_rows + id(slot, t)][d], with
+ * id(slot, t) = ids[slot * ids_slot_stride + ids_base + t]; an id >= table_rows adds nothing. */
+struct embed_params {
+    uint32_t slots, tables, table_rows, dim;
+    uint32_t ids_base, ids_slot_stride;
+    uint32_t x_slot_stride, accumulate;
+};
+
+/* --- Norms --------------------------------------------------------------------------------------
+ * rmsnorm:   y = x * (alpha * rsqrt(eps + mean(x^2)))
+ * layernorm: y = (x - mean) / sqrt(var + eps) * weight + bias, biased variance
+ * x and y are dense: [cols][dim]. */
+struct norm_params {
+    uint32_t cols, dim;
+    float eps;
+};
+
+/* --- Positions and attention --------------------------------------------------------------------- */
+#define POSITION_STEP 0u   /* first position of the call = state.step * per_slot; runs if SLOT_STEP */
+#define POSITION_FRAME 1u  /* state.frame * per_slot; runs if SLOT_AUDIO */
+#define POSITION_STATIC 2u /* static_position; runs if SLOT_STEP */
+
+/* table[col][i] = (cos a, sin a), a = float(freq[i] * float(position of the column)), both rounded
+ * to f32; cos and sin of that f32 angle to within 2e-7 however large it is. i < half. */
+struct rope_table_params {
+    uint32_t slots, per_slot, half, source;
+};
+
+/* qkv[col][3][heads][head_dim] -> q[col][heads][head_dim] rotated; keys (rotated) and values go to
+ * cache slot position % capacity: k_cache[slot][capacity][heads * head_dim], v_cache the same.
+ * rotate == 0: no rotation, the table is not read. Interleaved pairs. Nothing is written to the
+ * caches of a slot that does not run (see POSITION_*); q may hold anything there. */
+struct rope_kv_params {
+    uint32_t slots, per_slot, heads, head_dim, capacity;
+    uint32_t source, static_position, rotate;
+};
+
+/* With p the first position of the call and e = p + per_slot - 1 the last, the ring slot r holds
+ * position j = e - ((e - r) mod capacity), and the query at position q sees it iff
+ * 0 <= j <= q. n = min(e + 1, capacity) ring slots are in use, r = 0 .. n - 1.
+ * attn_scores:  scores[col][head][r] = visible ? q.k / sqrt(head_dim) : -3.0e38, r < n
+ * attn_softmax: in place over r < n; invisible ones become exactly 0
+ * attn_values:  out[col][heads][head_dim] = sum_{r < n} scores[col][head][r] v_cache[slot][r]
+ * attention:    all three in one; head_dim a multiple of 4, at most 256
+ * A slot that does not run gets zeros in out, and its scores stay as they are, as do those of r >= n.
+ * scores rows have `capacity` words. */
+struct attention_params {
+    uint32_t slots, per_slot, heads, head_dim, capacity;
+    uint32_t source, static_position;
+};
+
+/* --- Quantizer -----------------------------------------------------------------------------------
+ * dist[slot][bin] = sum_i (r[slot][i] - centroid[bin][i])^2 */
+struct vq_dist_params {
+    uint32_t slots, bins, dim;
+};
+
+/* The first bin of the least distance; r -= centroid[best]; if SLOT_AUDIO:
+ * codes[slot][frame % codes_ring][codebook] = best. Always: info[slot][codebook] = (f32 bits of
+ * sqrt(best distance), of sqrt(second best distance), index of the second). Rows of codes and info
+ * have n_codes entries. */
+struct vq_pick_params {
+    uint32_t slots, bins, dim;
+    uint32_t codebook, n_codes, codes_ring;
+};
+
+/* --- Streaming convolution state ------------------------------------------------------------------
+ * conv_state: the table has `entries` of CONV_ENTRY words: offset, slot_stride, prefix, length,
+ * channels. The buffer of entry i holds, at offset + slot * slot_stride, prefix + length vectors of
+ * `channels`: what the convolution keeps, then what the frame brought. At the end of a tick: if
+ * SLOT_RESET the prefix becomes zero; else if SLOT_AUDIO its last `prefix` vectors move to the
+ * front. length may be smaller than prefix. max_channels: the largest, for the grid. */
+#define CONV_ENTRY 8u
+struct conv_state_params {
+    uint32_t slots, entries, max_channels;
+};
+
+/* conv_replicate: if SLOT_AUDIO and state.frame == 0, each of the prefix vectors at
+ * base + slot * slot_stride becomes a copy of the vector that follows them. */
+struct conv_replicate_params {
+    uint32_t slots, base, slot_stride, prefix, channels;
+};
+
+/* --- Transformer step ------------------------------------------------------------------------------
+ * ids[slot][1 + n_q]: what is embedded at step s = state.step. With d = delays[k]:
+ *   s <= d          -> k == 0 ? text_card : card
+ *   k <= dep_q      -> tokens[slot][k]        (sampled at step s - 1)
+ *   else            -> codes[slot][(s - d - 1) % codes_ring][k - 1 - dep_q]
+ * A code can only be asked for when its frame has been encoded in this tick or before. */
+struct step_inputs_params {
+    uint32_t slots, n_q, dep_q, n_codes, codes_ring;
+    uint32_t card, text_card;
+};
+
+/* First maximum of logits[slot * logits_slot_stride + 0 .. n), if SLOT_STEP:
+ * tokens[slot * tokens_slot_stride + index], margins the same: maximum minus the second best (0 if n is 1). */
+struct argmax_params {
+    uint32_t slots, n, logits_slot_stride;
+    uint32_t tokens_slot_stride, index;
+};
+
+/* probs[slot][head] = softmax(logits[slot][head][0 .. dim)) */
+struct head_probs_params {
+    uint32_t slots, heads, dim;
+};
+
+/* --- Frame ------------------------------------------------------------------------------------------
+ * frame_begin: tick = state.tick; entry = input + (tick % ring) * max_slots * input_slot words.
+ * For each of the first `slots` slots: state.flags = its flags; RESET: state.step = state.frame = 0;
+ * AUDIO: `samples` words of pcm go to pcm[slot * pcm_slot_stride + pcm_offset ...]; CODES: n_codes
+ * words to codes[slot][state.frame % codes_ring]. state.next_tick = tick + 1. */
+struct frame_begin_params {
+    uint32_t slots, max_slots, ring, input_slot;
+    uint32_t samples, pcm_offset, pcm_slot_stride;
+    uint32_t n_codes, codes_ring;
+};
+
+/* frame_end: tick = state.next_tick - 1; for each of the first `slots` slots the result entry at
+ * results + ((tick % ring) * max_slots + slot) * result_slot; then STEP: state.step += 1, AUDIO or
+ * CODES: state.frame += 1. state.tick = state.next_tick. probs[slot][n_heads][head_dim]: element 0
+ * of each head is the vad value. tokens and margins: [slot][1 + dep_q]. The codes are those of frame
+ * s - 1: codes[slot][(s - 1) % codes_ring], zeros if s == 0. */
+struct frame_end_params {
+    uint32_t slots, max_slots, ring, result_slot;
+    uint32_t n_heads, head_dim, dep_q, n_codes, codes_ring;
+};
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Plans of the kernels around the matrix products: how many workgroups of which size, and tiles.
+ * Sizes suit CPU devices, which run the plain forms: few invocations a workgroup, and tiles that
+ * reuse what was loaded, since loads cost most there.
+ */
+#include "kernels/plan.h"
+
+/* Workgroups that find their place with group_index(). */
+static void plan_groups(struct kernel_plan *plan, uint32_t local_size, uint32_t groups)
+{
+    plan_fold(plan, local_size, (uint64_t)groups * local_size);
+}
+
+void plan_row_each(const void *params, struct kernel_plan *plan)
+{
+    const struct norm_params *p = params;
+
+    plan_fold(plan, 8, p->cols);
+}
+
+void plan_row_wg(const void *params, struct kernel_plan *plan)
+{
+    const struct norm_params *p = params;
+
+    plan_groups(plan, p->dim > 128 ? 256 : 64, p->cols);
+}
+
+void plan_slot_each(const void *params, struct kernel_plan *plan)
+{
+    const uint32_t *slots = params;
+
+    plan_fold(plan, 8, *slots);
+}
+
+void plan_slot_wg(const void *params, struct kernel_plan *plan)
+{
+    const uint32_t *slots = params;
+
+    plan_groups(plan, 256, *slots);
+}
+
+void plan_rope_table(const void *params, struct kernel_plan *plan)
+{
+    const struct rope_table_params *p = params;
+
+    plan_fold(plan, 32, p->slots * p->per_slot * p->half);
+}
+
+void plan_rope_kv(const void *params, struct kernel_plan *plan)
+{
+    const struct rope_kv_params *p = params;
+
+    plan_fold(plan, 64, p->slots * p->per_slot * p->heads * (p->head_dim / 2));
+}
+
+/* Tiles of `tile` of `n` by up to 4 queries. */
+static void plan_tiles(const struct attention_params *p, struct kernel_plan *plan, uint32_t n, uint32_t tile)
+{
+    uint32_t queries = MIN(p->per_slot, 4);
+
+    plan_fold(plan, 16, p->slots * div_up(p->per_slot, queries) * p->heads * div_up(n, tile));
+    plan->n_spec = 3;
+    plan->spec[1] = tile;
+    plan->spec[2] = queries;
+}
+
+void plan_attn_scores(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_tiles(p, plan, p->capacity, 8);
+}
+
+void plan_attn_softmax(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_fold(plan, 8, p->slots * p->per_slot * p->heads);
+}
+
+void plan_attn_values(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_tiles(p, plan, p->head_dim, 8);
+}
+
+void plan_attention(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_groups(plan, 256, p->slots * p->per_slot * p->heads);
+}
+
+void plan_vq_dist(const void *params, struct kernel_plan *plan)
+{
+    const struct vq_dist_params *p = params;
+    uint32_t bins = 8, slots = MIN(p->slots, 4);
+
+    plan_fold(plan, 16, div_up(p->slots, slots) * div_up(p->bins, bins));
+    plan->n_spec = 3;
+    plan->spec[1] = bins;
+    plan->spec[2] = slots;
+}
+
+void plan_conv_state(const void *params, struct kernel_plan *plan)
+{
+    const struct conv_state_params *p = params;
+
+    plan_groups(plan, 64, div_up(p->max_channels, 64));
+    plan->groups[1] = p->entries;
+    plan->groups[2] = p->slots;
+}
+
+void plan_conv_replicate(const void *params, struct kernel_plan *plan)
+{
+    const struct conv_replicate_params *p = params;
+
+    plan_groups(plan, 64, div_up(p->channels, 64));
+    plan->groups[1] = p->slots;
+}
+
+void plan_step_inputs(const void *params, struct kernel_plan *plan)
+{
+    const struct step_inputs_params *p = params;
+
+    plan_fold(plan, 32, p->slots * (1 + p->n_q));
+}
+
+void plan_head_probs(const void *params, struct kernel_plan *plan)
+{
+    const struct head_probs_params *p = params;
+
+    plan_fold(plan, 8, p->slots * p->heads);
+}
+
+void plan_frame_begin(const void *params, struct kernel_plan *plan)
+{
+    const struct frame_begin_params *p = params;
+
+    plan_groups(plan, 64, div_up(MAX(MAX(p->samples, p->n_codes), 1), 64));
+    plan->groups[1] = p->slots;
+}
+
+void plan_frame_end(const void *params, struct kernel_plan *plan)
+{
+    const struct frame_end_params *p = params;
+
+    plan_fold(plan, 8, p->slots);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which ring slots of the KV cache a query sees (rule in params.h). Needs PARAMS(attention_params).
+ */
+#include "state.glsl"
+
+/* the last position of the call */
+uint last_position(uint slot)
+{
+    return first_position(slot, p.source, p.static_position, p.per_slot) + p.per_slot - 1u;
+}
+
+/* ring slots in use */
+uint ring_used(uint last)
+{
+    return min(last, p.capacity - 1u) + 1u;
+}
+
+/* r < ring_used(last); query t of the call, at position last - (per_slot - 1 - t) */
+bool visible(uint last, uint r, uint t)
+{
+    return (last - r) % p.capacity >= p.per_slot - 1u - t;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The state of the slots, read only, at binding 0, and the positions of a call's columns.
+ */
+layout(set = 0, binding = 0, std430) readonly buffer State
+{
+    uint state[];
+};
+
+uint slot_state(uint slot, uint word)
+{
+    return state[STATE_HEAD + slot * STATE_SLOT + word];
+}
+
+bool slot_runs(uint slot, uint source)
+{
+    return (slot_state(slot, STATE_FLAGS) & (source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP)) != 0u;
+}
+
+uint first_position(uint slot, uint source, uint static_position, uint per_slot)
+{
+    if (source == POSITION_STATIC)
+        return static_position;
+    return slot_state(slot, source == POSITION_FRAME ? STATE_FRAME : STATE_STEP) * per_slot;
+}
