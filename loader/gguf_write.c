@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "loader/gguf.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 32
+
+struct bytes {
+    uint8_t *data;
+    size_t size, capacity;
+};
+
+struct gguf_writer {
+    const struct log *log;
+    struct file_out file;
+    enum status status; /* the first error */
+    struct bytes values, infos;
+    uint64_t n_values;
+    struct tensor *tensors; /* offsets from the start of the data */
+    uint32_t n_tensors, capacity;
+    uint64_t data_bytes; /* of the declared tensors, with their padding */
+    uint32_t current;    /* the tensor being appended to */
+    uint64_t written;    /* of its bytes */
+    bool begun;
+};
+
+static enum status keep(struct gguf_writer *writer, enum status status)
+{
+    if (!writer->status)
+        writer->status = status;
+    return writer->status;
+}
+
+static void put(struct gguf_writer *writer, struct bytes *to, const void *from, size_t bytes)
+{
+    if (writer->status || !bytes)
+        return;
+    if (bytes > to->capacity - to->size) {
+        size_t capacity = MAX(to->capacity * 2, to->size + bytes + 4096);
+        uint8_t *grown = realloc(to->data, capacity);
+        if (!grown) {
+            keep(writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->file.path));
+            return;
+        }
+        to->data = grown;
+        to->capacity = capacity;
+    }
+    memcpy(to->data + to->size, from, bytes);
+    to->size += bytes;
+}
+
+static void put_u32(struct gguf_writer *writer, struct bytes *to, uint32_t value)
+{
+    put(writer, to, &value, sizeof(value));
+}
+
+static void put_u64(struct gguf_writer *writer, struct bytes *to, uint64_t value)
+{
+    put(writer, to, &value, sizeof(value));
+}
+
+static void put_string(struct gguf_writer *writer, struct bytes *to, const char *value)
+{
+    size_t length = strlen(value);
+    put_u64(writer, to, length);
+    put(writer, to, value, length);
+}
+
+enum status gguf_writer_create(const struct log *log, const char *path, struct gguf_writer **out)
+{
+    struct gguf_writer *writer = calloc(1, sizeof(*writer));
+    if (!writer)
+        return log_error(log, ERROR_MEMORY, "%s: out of memory", path);
+    writer->log = log;
+    enum status status = file_create(log, path, &writer->file);
+    if (status) {
+        free(writer);
+        return status;
+    }
+    *out = writer;
+    return OK;
+}
+
+void gguf_writer_destroy(struct gguf_writer **writer)
+{
+    if (!writer || !*writer)
+        return;
+    file_discard(&(*writer)->file);
+    free((*writer)->values.data);
+    free((*writer)->infos.data);
+    free((*writer)->tensors);
+    free(*writer);
+    *writer = NULL;
+}
+
+static bool begin_value(struct gguf_writer *writer, const char *key)
+{
+    if (!writer->status && writer->begun)
+        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: a key after the header", writer->file.path));
+    if (writer->status)
+        return false;
+    put_string(writer, &writer->values, key);
+    writer->n_values++;
+    return true;
+}
+
+static enum status put_single(struct gguf_writer *writer, const char *key, enum gguf_type type, const void *value, size_t bytes)
+{
+    if (begin_value(writer, key)) {
+        put_u32(writer, &writer->values, type);
+        put(writer, &writer->values, value, bytes);
+    }
+    return writer->status;
+}
+
+enum status gguf_write_u32(struct gguf_writer *writer, const char *key, uint32_t value)
+{
+    return put_single(writer, key, GGUF_U32, &value, sizeof(value));
+}
+
+enum status gguf_write_u64(struct gguf_writer *writer, const char *key, uint64_t value)
+{
+    return put_single(writer, key, GGUF_U64, &value, sizeof(value));
+}
+
+enum status gguf_write_f32(struct gguf_writer *writer, const char *key, float value)
+{
+    return put_single(writer, key, GGUF_F32, &value, sizeof(value));
+}
+
+enum status gguf_write_f64(struct gguf_writer *writer, const char *key, double value)
+{
+    return put_single(writer, key, GGUF_F64, &value, sizeof(value));
+}
+
+enum status gguf_write_bool(struct gguf_writer *writer, const char *key, bool value)
+{
+    uint8_t byte = value;
+    return put_single(writer, key, GGUF_BOOL, &byte, sizeof(byte));
+}
+
+enum status gguf_write_string(struct gguf_writer *writer, const char *key, const char *value)
+{
+    if (begin_value(writer, key)) {
+        put_u32(writer, &writer->values, GGUF_STRING);
+        put_string(writer, &writer->values, value);
+    }
+    return writer->status;
+}
+
+static size_t element_bytes(enum gguf_type type)
+{
+    switch (type) {
+    case GGUF_U8: case GGUF_I8: case GGUF_BOOL: return 1;
+    case GGUF_U16: case GGUF_I16: return 2;
+    case GGUF_U32: case GGUF_I32: case GGUF_F32: return 4;
+    default: return 8;
+    }
+}
+
+static void put_elements(struct gguf_writer *writer, enum gguf_type type, const void *elements, uint64_t count)
+{
+    if (type != GGUF_STRING) {
+        put(writer, &writer->values, elements, count * element_bytes(type));
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++)
+        put_string(writer, &writer->values, ((char *const *)elements)[i]);
+}
+
+enum status gguf_write_array(struct gguf_writer *writer, const char *key, enum gguf_type type,
+                             const void *elements, uint64_t count)
+{
+    if (begin_value(writer, key)) {
+        put_u32(writer, &writer->values, GGUF_ARRAY);
+        put_u32(writer, &writer->values, type);
+        put_u64(writer, &writer->values, count);
+        put_elements(writer, type, elements, count);
+    }
+    return writer->status;
+}
+
+enum status gguf_write_value(struct gguf_writer *writer, const struct gguf_value *value)
+{
+    if (value->array)
+        return gguf_write_array(writer, value->key, value->type, value->data, value->count);
+    if (begin_value(writer, value->key)) {
+        put_u32(writer, &writer->values, value->type);
+        put_elements(writer, value->type, value->data, 1);
+    }
+    return writer->status;
+}
+
+/* 0 if it is 0 or does not fit. */
+static uint64_t dims_product(uint32_t n_dims, const uint64_t *dims)
+{
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < n_dims; i++) {
+        if (!dims[i] || n > INT64_MAX / 16 / dims[i])
+            return 0;
+        n *= dims[i];
+    }
+    return n;
+}
+
+enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t type, uint32_t n_dims, const uint64_t *dims)
+{
+    const struct tensor_type_info *info = tensor_type_info(type);
+    if (writer->status)
+        return writer->status;
+    if (writer->begun || !info || type >= TENSOR_BOOL || n_dims < 1 || n_dims > TENSOR_MAX_DIMS ||
+        strlen(name) >= TENSOR_MAX_NAME || dims[n_dims - 1] % info->block || !dims_product(n_dims, dims))
+        return keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: tensor %s cannot be written", writer->file.path, name));
+    if (writer->n_tensors == writer->capacity) {
+        uint32_t capacity = writer->capacity * 2 + 64;
+        struct tensor *grown = realloc(writer->tensors, capacity * sizeof(*grown));
+        if (!grown)
+            return keep(writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->file.path));
+        writer->tensors = grown;
+        writer->capacity = capacity;
+    }
+    struct tensor *tensor = &writer->tensors[writer->n_tensors];
+    *tensor = (struct tensor){.type = type, .n_dims = n_dims, .offset = writer->data_bytes};
+    memcpy(tensor->name, name, strlen(name) + 1);
+    memcpy(tensor->dims, dims, n_dims * sizeof(*dims));
+    tensor->bytes = tensor_row_bytes(info, tensor_elements(tensor));
+    put_string(writer, &writer->infos, name);
+    put_u32(writer, &writer->infos, n_dims);
+    for (uint32_t i = n_dims; i-- > 0;) /* the file begins with the contiguous one */
+        put_u64(writer, &writer->infos, dims[i]);
+    put_u32(writer, &writer->infos, type);
+    put_u64(writer, &writer->infos, tensor->offset);
+    writer->data_bytes += align_up(tensor->bytes, ALIGNMENT);
+    writer->n_tensors++;
+    return writer->status;
+}
+
+static enum status pad(struct gguf_writer *writer, uint64_t written)
+{
+    static const uint8_t zeros[ALIGNMENT];
+    return file_append(&writer->file, zeros, align_up(written, ALIGNMENT) - written);
+}
+
+enum status gguf_writer_begin(struct gguf_writer *writer)
+{
+    struct bytes head = {0};
+    put(writer, &head, "GGUF", 4);
+    put_u32(writer, &head, 3);
+    put_u64(writer, &head, writer->n_tensors);
+    put_u64(writer, &head, writer->n_values);
+    if (!writer->status)
+        keep(writer, file_append(&writer->file, head.data, head.size));
+    if (!writer->status)
+        keep(writer, file_append(&writer->file, writer->values.data, writer->values.size));
+    if (!writer->status)
+        keep(writer, file_append(&writer->file, writer->infos.data, writer->infos.size));
+    if (!writer->status)
+        keep(writer, pad(writer, head.size + writer->values.size + writer->infos.size));
+    free(head.data);
+    writer->begun = true;
+    return writer->status;
+}
+
+enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t bytes)
+{
+    const uint8_t *at = from;
+    while (!writer->status && bytes > 0) {
+        if (!writer->begun || writer->current == writer->n_tensors)
+            return keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: more data than declared", writer->file.path));
+        uint64_t size = writer->tensors[writer->current].bytes;
+        uint64_t n = MIN(bytes, size - writer->written);
+        if (keep(writer, file_append(&writer->file, at, n)))
+            break;
+        at += n;
+        bytes -= n;
+        writer->written += n;
+        if (writer->written == size) {
+            keep(writer, pad(writer, size));
+            writer->current++;
+            writer->written = 0;
+        }
+    }
+    return writer->status;
+}
+
+enum status gguf_writer_end(struct gguf_writer *writer)
+{
+    if (!writer->status && (!writer->begun || writer->current != writer->n_tensors))
+        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: tensors are incomplete", writer->file.path));
+    if (!writer->status)
+        keep(writer, file_commit(&writer->file));
+    return writer->status;
+}
