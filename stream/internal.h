@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The model and its streams, shared by model.c (loading), programs.c (recording), scheduler.c (ticks)
+ * and stream.c (the public stream).
+ *
+ * A tick is one program: up to one transformer step of every stream that is ready. It begins with one
+ * entry of the input ring, which the host fills before the submit, and ends with one entry of the
+ * result ring, which the host reads when the tick's ticket is done. Tick number t uses entry
+ * t % RING of both, so at most RING ticks are in flight.
+ */
+#ifndef STAPES_STREAM_INTERNAL_H
+#define STAPES_STREAM_INTERNAL_H
+
+#include "loader/tokenizer.h"
+#include "stream/depformer.h"
+#include "stream/lm.h"
+#include "stream/mimi.h"
+#include "stream/stapes.h"
+#include "stream/words.h"
+
+#define RING 8u            /* ticks in flight */
+#define MAX_SLOTS 512u
+#define MAX_PROGRAMS 10u   /* 1, 2, 4 .. 512 slots */
+#define QUEUE_FRAMES 64u   /* frames that a stream can have waiting */
+#define EVENT_QUEUE 128u   /* events that a stream can have waiting */
+#define EVENTS_A_STEP 4u   /* at most: step, word, word end, turn end; and at the end two and END */
+#define WAIT_NS (120ull * 1000000000ull) /* a tick that takes longer is a dead device */
+
+/* The kinds of program: with Mimi, or only the transformer's step (first steps, given codes). */
+enum program_kind { PROGRAM_FRAME, PROGRAM_STEP, PROGRAM_KINDS };
+
+struct event_record {
+    enum stapes_event_type type;
+    uint64_t step;
+    double seconds;
+    uint32_t token;
+    float margin;
+    uint32_t n_words;
+    uint32_t words[WORDS_MAX_TOKENS]; /* WORD: tokens; STEP: codes, vad, audio */
+};
+
+struct stapes_stream {
+    stapes_model *model;
+    uint32_t slot;
+    bool trace;
+    int pad_frames, prefix_frames; /* resolved */
+    uint32_t vad_head;
+
+    /* What waits for the device: a ring of frames, of pcm or of codes. */
+    float *pcm;              /* [QUEUE_FRAMES][frame samples] */
+    int32_t *codes;          /* [QUEUE_FRAMES][n_codes] */
+    uint64_t samples_in;     /* fed so far, samples */
+    uint64_t frames_in;      /* whole frames of sound or codes queued so far */
+    uint64_t frames_out;     /* ... submitted */
+    uint32_t filled;         /* samples of the frame being filled */
+    uint32_t prefix_left, pad_left; /* frames of silence still to submit */
+    bool takes_codes, fresh, finished, ended; /* fresh: its first step is not submitted yet */
+
+    uint64_t steps;     /* whose results were collected */
+    uint32_t in_flight; /* submitted, not collected */
+
+    struct words words;
+    struct event_record *events; /* [EVENT_QUEUE] */
+    uint64_t events_in, events_out;
+
+    /* What the last polled event points into. */
+    char *text;
+    struct event_record polled;
+
+    uint32_t *history; /* traced: [codes_ring][1 + dep_q] last tokens, for dump.c */
+};
+
+struct tick {
+    uint64_t ticket;
+    uint32_t slots; /* of its program */
+    struct tick_slot {
+        stapes_stream *stream; /* NULL: none, or it was reset or destroyed since */
+        uint32_t flags;
+    } *slot; /* [model->slots] */
+};
+
+struct stapes_model {
+    struct log log;
+    stapes_log_fn *user_log;
+    void *user_log_data;
+    gpu_device *device;
+    kernel_set *kernels;
+    struct plan *plan;
+    struct model_config config;
+    struct tokenizer *tokenizer;
+    bool has_taps;
+    bool failed;         /* the device failed: only close */
+    uint32_t slots;
+    uint32_t n_codes;
+    uint32_t input_slot, result_slot; /* words */
+    size_t text_bytes;   /* that hold any word */
+
+    struct mimi mimi;
+    struct lm lm;
+    struct depformer depformer;
+    struct buffers buffers;
+    struct taps taps;
+    struct gpu_range state, input, results;
+
+    gpu_program *programs[PROGRAM_KINDS][MAX_PROGRAMS];
+    stapes_stream **streams; /* [slots], NULL where free */
+    struct tick ticks[RING];
+    uint64_t submitted, collected; /* ticks */
+
+    /* For dump.c: what the last collected tick did for slot 0. */
+    uint32_t last_flags, last_frame, last_step;
+    void *dump_scratch;
+
+    uint64_t file_bytes;
+    double load_seconds;
+};
+
+/* model.c: silence that lets everything said come out. */
+double model_pad_seconds(const stapes_model *model);
+
+/* programs.c: records both kinds for every power of two up to model->slots. */
+enum status programs_create(stapes_model *model);
+void programs_destroy(stapes_model *model);
+
+/* scheduler.c */
+enum status scheduler_run(stapes_model *model, bool wait);
+/* Forgets what is in flight for a stream. */
+void scheduler_forget(stapes_model *model, stapes_stream *stream);
+
+/* stream.c, for the scheduler */
+/* Whether the stream has something to submit and room for what comes back. */
+bool stream_ready(const stapes_stream *stream);
+/* Something to submit, but its events must be polled first. */
+bool stream_starved(const stapes_stream *stream);
+/* Fills the slot's input entry with its next frame; returns its SLOT_* flags. */
+uint32_t stream_take(stapes_stream *stream, uint32_t *entry);
+/* The result of a step: queues its events. */
+void stream_result(stapes_stream *stream, uint32_t flags, const uint32_t *result);
+void stream_begin(stapes_stream *stream);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A model: opened from files onto a device, with its buffers and programs.
+ */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+
+#include "stream/internal.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAD_EXTRA_SECONDS 0.5 /* beyond the model's delay: a word still being spelled comes out */
+
+static_assert((int)STAPES_ERROR_ARGUMENT == (int)ERROR_ARGUMENT && (int)STAPES_ERROR_AGAIN == (int)ERROR_AGAIN &&
+                  (int)STAPES_ERROR_DEVICE == (int)ERROR_DEVICE && (int)STAPES_LOG_DEBUG == (int)LOG_DEBUG,
+              "the public status codes and log levels are the internal ones");
+
+const char *stapes_version(void)
+{
+    return STAPES_VERSION;
+}
+
+const char *stapes_status_text(int status)
+{
+    return status_text((enum status)status);
+}
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void forward_log(void *user, enum log_level level, const char *message)
+{
+    const stapes_model *m = user;
+    m->user_log(m->user_log_data, (enum stapes_log_level)level, message);
+}
+
+double model_pad_seconds(const stapes_model *m)
+{
+    return m->config.has_stt ? m->config.audio_delay_seconds + PAD_EXTRA_SECONDS : 0;
+}
+
+static enum status check_config(const stapes_model *m)
+{
+    const struct model_config *c = &m->config;
+    if (c->mimi.sample_rate != STAPES_SAMPLE_RATE)
+        return log_error(&m->log, ERROR_UNSUPPORTED, "Mimi takes %u samples a second: only %u is supported",
+                         c->mimi.sample_rate, STAPES_SAMPLE_RATE);
+    if (m->n_codes > c->mimi.n_q || m->n_codes > MIMI_MAX_CODEBOOKS)
+        return log_error(&m->log, ERROR_FORMAT, "the model takes %u codebooks, its Mimi has %u", m->n_codes, c->mimi.n_q);
+    if (c->mimi.bins > c->lm.card)
+        return log_error(&m->log, ERROR_FORMAT, "Mimi's codebooks have %u entries, the model's embeddings are for %u",
+                         c->mimi.bins, c->lm.card);
+    if (c->mimi.n_layers > MIMI_MAX_LAYERS)
+        return log_error(&m->log, ERROR_UNSUPPORTED, "%u layers in Mimi: at most %u are supported", c->mimi.n_layers,
+                         MIMI_MAX_LAYERS);
+    return OK;
+}
+
+static enum status check_tokenizer(stapes_model *m)
+{
+    size_t longest = sizeof(" \u2047 ") - 1;
+    const uint32_t n = tokenizer_size(m->tokenizer);
+    if (n < m->config.lm.text_card)
+        return log_error(&m->log, ERROR_FORMAT, "the tokenizer has %u pieces, the model's text vocabulary %u", n,
+                         m->config.lm.text_card);
+    for (uint32_t i = 0; i < n; i++)
+        longest = MAX(longest, strlen(tokenizer_piece(m->tokenizer, i)));
+    m->text_bytes = longest * WORDS_MAX_TOKENS + 1;
+    return OK;
+}
+
+/* Phase one: every tensor and every buffer gets its size, and the sum is checked against the device. */
+static enum status plan_model(stapes_model *m, const struct source *source)
+{
+    const struct model_config *c = &m->config;
+    struct taps *taps = m->has_taps ? &m->taps : NULL;
+    enum status status = plan_create(&m->log, m->device, m->kernels, source, &m->plan);
+    if (status == OK)
+        status = mimi_plan(&m->mimi, &c->mimi, m->n_codes, m->slots, m->plan, &m->buffers, taps);
+    if (status == OK)
+        status = lm_plan(&m->lm, &c->lm, m->n_codes, m->slots, source, m->plan, &m->buffers, taps, m->device);
+    if (status == OK && c->lm.dep_q)
+        status = depformer_plan(&m->depformer, &c->lm, m->slots, m->plan, &m->buffers, taps, m->device);
+    if (status)
+        return status;
+
+    m->input_slot = INPUT_SLOT_HEAD + MAX(c->mimi.frame_samples, m->n_codes);
+    m->result_slot = RESULT_HEAD + c->lm.extra_heads + c->lm.dep_q + m->n_codes;
+    buffers_want(&m->buffers, &m->state, "state", STATE_HEAD + (uint64_t)STATE_SLOT * m->slots);
+    buffers_want_mapped(&m->buffers, &m->input, "input ring", (uint64_t)RING * m->slots * m->input_slot,
+                        GPU_MEMORY_UPLOAD);
+    buffers_want_mapped(&m->buffers, &m->results, "result ring", (uint64_t)RING * m->slots * m->result_slot,
+                        GPU_MEMORY_READBACK);
+    if (taps)
+        taps_want_buffer(taps, &m->buffers);
+
+    const uint64_t needed = plan_device_bytes(m->plan) + m->buffers.bytes, left = gpu_device_memory_left(m->device);
+    if (needed > left)
+        return log_error(&m->log, ERROR_DEVICE_MEMORY,
+                         "%s with %u slots needs %.1f MB of device memory (%.1f MB weights, %.1f MB state); %s has "
+                         "%.1f MB left",
+                         c->name, m->slots, needed / 1e6, plan_device_bytes(m->plan) / 1e6, m->buffers.bytes / 1e6,
+                         gpu_device_get_info(m->device)->name, left / 1e6);
+    return OK;
+}
+
+static bool report_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    const struct stapes_model_params *params = user;
+    return !params->progress || params->progress(params->progress_user, done_bytes, total_bytes) != 0;
+}
+
+/* Phase two. */
+static enum status load_model(stapes_model *m, const struct stapes_model_params *params)
+{
+    enum status status = buffers_create(&m->buffers, m->device);
+    if (status == OK) {
+        const struct plan_progress progress = {report_progress, (void *)params};
+        m->file_bytes = plan_file_bytes(m->plan);
+        status = plan_run(m->plan, &progress);
+    }
+    if (status == OK)
+        status = mimi_init(&m->mimi, m->device);
+    if (status == OK)
+        status = lm_init(&m->lm, m->device);
+    if (status == OK)
+        status = programs_create(m);
+    return status;
+}
+
+static enum status open_device(stapes_model *m, const struct stapes_model_params *params)
+{
+    const struct gpu_device_params device = {
+        .log = m->log, .device = params->device, .cache_dir = params->cache_dir,
+        .memory_limit_bytes = params->memory_limit_bytes, .validation = params->validation != 0,
+    };
+    const enum status status = gpu_device_create(&device, &m->device);
+    return status ? status : kernel_set_create(m->device, params->kernels, &m->kernels);
+}
+
+static enum status make_slots(stapes_model *m)
+{
+    m->streams = calloc(m->slots, sizeof(*m->streams));
+    if (!m->streams)
+        return log_error(&m->log, ERROR_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < RING; i++) {
+        m->ticks[i].slot = calloc(m->slots, sizeof(*m->ticks[i].slot));
+        if (!m->ticks[i].slot)
+            return log_error(&m->log, ERROR_MEMORY, "out of memory");
+    }
+    return OK;
+}
+
+int stapes_model_open(const struct stapes_model_params *params, stapes_model **out)
+{
+    struct source *source = NULL;
+    enum status status;
+    if (!params || !params->path || !out)
+        return ERROR_ARGUMENT;
+    stapes_model *m = calloc(1, sizeof(*m));
+    if (!m)
+        return ERROR_MEMORY;
+    if (params->log) {
+        m->user_log = params->log;
+        m->user_log_data = params->log_user;
+        m->log = (struct log){forward_log, m};
+    }
+    const double start = now_seconds();
+    m->slots = params->slots ? params->slots : 1;
+    m->has_taps = params->trace != 0;
+    status = OK;
+    if (m->slots > MAX_SLOTS || (m->has_taps && m->slots > 1))
+        status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace", m->slots, MAX_SLOTS);
+    if (status == OK)
+        status = source_open(&m->log, params->path, &source);
+    if (status == OK)
+        status = config_read(&m->log, source, &m->config);
+    if (status == OK) {
+        const struct lm_config *c = &m->config.lm;
+        m->n_codes = MAX(c->dep_q, c->n_q - c->dep_q);
+        status = check_config(m);
+    }
+    if (status == OK)
+        status = tokenizer_open(&m->log, source, &m->tokenizer);
+    if (status == OK)
+        status = check_tokenizer(m);
+    if (status == OK)
+        status = make_slots(m);
+    if (status == OK)
+        status = open_device(m, params);
+    if (status == OK)
+        status = plan_model(m, source);
+    if (status == OK)
+        status = load_model(m, params);
+    source_close(&source);
+    if (status) {
+        stapes_model_close(&m);
+        return status;
+    }
+    m->load_seconds = now_seconds() - start;
+    *out = m;
+    return OK;
+}
+
+void stapes_model_close(stapes_model **model)
+{
+    stapes_model *m = model ? *model : NULL;
+    if (!m)
+        return;
+    for (uint32_t i = 0; m->streams && i < m->slots; i++)
+        stapes_stream_destroy(&m->streams[i]);
+    if (m->device) {
+        programs_destroy(m);
+        buffers_destroy(&m->buffers, m->device);
+        plan_destroy(&m->plan);
+        kernel_set_destroy(&m->kernels);
+        gpu_device_destroy(&m->device);
+    }
+    tokenizer_close(&m->tokenizer);
+    for (uint32_t i = 0; i < RING; i++)
+        free(m->ticks[i].slot);
+    free(m->streams);
+    free(m->dump_scratch);
+    free(m);
+    *model = NULL;
+}
+
+int stapes_model_run(stapes_model *m, enum stapes_run how)
+{
+    if (!m)
+        return ERROR_ARGUMENT;
+    const enum status status = scheduler_run(m, how == STAPES_RUN_WAIT);
+    if (status || how != STAPES_RUN_WAIT)
+        return status;
+    for (uint32_t i = 0; i < m->slots; i++)
+        if (m->streams[i] && stream_starved(m->streams[i]))
+            return ERROR_AGAIN;
+    return OK;
+}
+
+void stapes_model_get_info(const stapes_model *m, struct stapes_model_info *info)
+{
+    const struct model_config *c = &m->config;
+    const double frame_seconds = (double)c->mimi.frame_samples / c->mimi.sample_rate;
+    *info = (struct stapes_model_info){
+        .name = c->name,
+        .kind = c->kind == MODEL_STT ? "stt" : "moshi",
+        .device = gpu_device_get_info(m->device)->name,
+        .frame_samples = c->mimi.frame_samples,
+        .codebooks = m->n_codes,
+        .text_card = c->lm.text_card,
+        .audio_streams = c->lm.dep_q,
+        .vad_heads = c->lm.extra_heads,
+        .slots = m->slots,
+        .pad_frames = (uint32_t)ceil(model_pad_seconds(m) / frame_seconds - 1e-9),
+        .audio_delay_seconds = c->audio_delay_seconds,
+        .file_bytes = m->file_bytes,
+        .validation_messages = gpu_device_validation_messages(m->device),
+        .driver_work = gpu_device_work_count(m->device),
+        .load_seconds = m->load_seconds,
+        .submits = m->submitted,
+    };
+    gpu_device_memory(m->device, &info->device_bytes, &info->device_peak_bytes);
+}
+
+struct list_log {
+    stapes_log_fn *fn;
+    void *user;
+};
+
+static void forward_list_log(void *user, enum log_level level, const char *message)
+{
+    const struct list_log *to = user;
+    to->fn(to->user, (enum stapes_log_level)level, message);
+}
+
+int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *devices, uint32_t *count)
+{
+    static const char *const types[] = {
+        [GPU_TYPE_OTHER] = "other", [GPU_TYPE_INTEGRATED] = "integrated", [GPU_TYPE_DISCRETE] = "discrete",
+        [GPU_TYPE_VIRTUAL] = "virtual", [GPU_TYPE_CPU] = "cpu"};
+    struct list_log to = {log, log_user};
+    const struct log internal = {log ? forward_list_log : NULL, &to};
+    if (!count || (*count && !devices))
+        return ERROR_ARGUMENT;
+    uint32_t n = *count;
+    struct gpu_device_info *infos = calloc(MAX(n, 1), sizeof(*infos));
+    if (!infos)
+        return ERROR_MEMORY;
+    const enum status status = gpu_enumerate(&internal, infos, &n);
+    for (uint32_t i = 0; status == OK && i < MIN(n, *count); i++) {
+        const struct gpu_device_info *from = &infos[i];
+        struct stapes_device *d = &devices[i];
+        *d = (struct stapes_device){
+            .index = from->index, .type = types[from->type], .memory_bytes = from->memory_bytes,
+            .free_memory_bytes = from->free_memory_bytes, .max_binding_bytes = from->max_binding_bytes,
+            .subgroup_size = from->subgroup_size,
+            .kernels = from->features & GPU_FEATURE_FAST_BARRIERS ? "workgroup" : "plain",
+        };
+        memcpy(d->name, from->name, sizeof(d->name));
+        memcpy(d->driver, from->driver, sizeof(d->driver));
+        memcpy(d->unusable, from->unusable, sizeof(d->unusable));
+    }
+    if (status == OK)
+        *count = n;
+    free(infos);
+    return status;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "stream/internal.h"
+
+static void record_begin(stapes_model *m, struct recorder *r)
+{
+    const struct frame_begin_params p = {
+        .slots = r->slots, .max_slots = m->slots, .ring = RING, .input_slot = m->input_slot,
+        .samples = m->config.mimi.frame_samples, .pcm_offset = m->mimi.pcm.prefix,
+        .pcm_slot_stride = m->mimi.pcm.slot_stride, .n_codes = m->n_codes, .codes_ring = m->lm.codes_ring,
+    };
+    record_stage(r, "input");
+    record_kernel(r, KERNEL_frame_begin, &p,
+                  (const struct gpu_range[]){m->input, m->state, m->mimi.pcm.range, m->lm.codes});
+}
+
+static void record_end(stapes_model *m, struct recorder *r)
+{
+    const struct lm_config *c = &m->config.lm;
+    const struct frame_end_params p = {
+        .slots = r->slots, .max_slots = m->slots, .ring = RING, .result_slot = m->result_slot,
+        .n_heads = c->extra_heads, .head_dim = c->extra_heads_dim, .dep_q = c->dep_q, .n_codes = m->n_codes,
+        .codes_ring = m->lm.codes_ring,
+    };
+    record_stage(r, "results");
+    record_tap(r, TAP_TOKENS, m->lm.tokens, 0, 0, 1 + c->dep_q);
+    record_tap(r, TAP_MARGINS, m->lm.margins, 0, 0, 1 + c->dep_q);
+    record_tap(r, TAP_CODES, m->lm.codes, 0, 0, m->lm.codes_ring * m->n_codes);
+    mimi_record_end(&m->mimi, r);
+    record_kernel(r, KERNEL_frame_end, &p,
+                  (const struct gpu_range[]){m->state, m->lm.tokens, m->lm.margins, m->lm.probs, m->lm.codes, m->results});
+}
+
+static enum status record_program(stapes_model *m, enum program_kind kind, uint32_t slots, gpu_program **out)
+{
+    struct recorder r = {
+        .kernels = m->kernels, .slots = slots, .state = m->state, .taps = m->has_taps ? &m->taps : NULL};
+    const char *name = kind == PROGRAM_FRAME ? "frame" : "step";
+    r.status = gpu_program_begin(m->device, name, false, &r.program);
+    if (r.status)
+        return r.status;
+    record_begin(m, &r);
+    if (kind == PROGRAM_FRAME)
+        mimi_record(&m->mimi, &r, m->lm.codes, m->lm.codes_ring);
+    lm_record(&m->lm, &r);
+    if (m->config.lm.dep_q)
+        depformer_record(&m->depformer, &r, &m->lm);
+    record_end(m, &r);
+    if (r.status == OK)
+        r.status = gpu_program_end(r.program);
+    if (r.status) {
+        gpu_program_destroy(m->device, &r.program);
+        return r.status;
+    }
+    *out = r.program;
+    return OK;
+}
+
+enum status programs_create(stapes_model *m)
+{
+    for (uint32_t i = 0; i < MAX_PROGRAMS; i++) {
+        const uint32_t slots = MIN(1u << i, m->slots);
+        for (uint32_t kind = 0; kind < PROGRAM_KINDS; kind++) {
+            const enum status status = record_program(m, kind, slots, &m->programs[kind][i]);
+            if (status)
+                return status;
+        }
+        if (slots == m->slots)
+            break;
+    }
+    return OK;
+}
+
+void programs_destroy(stapes_model *m)
+{
+    for (uint32_t kind = 0; kind < PROGRAM_KINDS; kind++)
+        for (uint32_t i = 0; i < MAX_PROGRAMS; i++)
+            gpu_program_destroy(m->device, &m->programs[kind][i]);
+}
