@@ -4,7 +4,7 @@
  * ahead as for files; and the time of single frames, waited for one by one as for a microphone.
  *
  * bench_realtime [--device NAME] [--kernels LIST] [--limit RTF] MODEL WAV...: exit status 1 if the
- * real-time factor (seconds of work a second of sound) exceeds the limit.
+ * real-time factor (seconds of work a second of sound) exceeds the limit. --timed: by stage, too.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define MAX_FRAMES 4096
+#define MAX_STAGES 32
 
 static double now(void)
 {
@@ -34,6 +35,22 @@ static void poll_all(stapes_stream *stream)
     struct stapes_event e;
     while (stapes_stream_poll(stream, &e) == STAPES_OK && e.type != STAPES_EVENT_NONE)
         ;
+}
+
+static struct stapes_stage sums[MAX_STAGES];
+static uint32_t n_sums;
+
+static void add_times(stapes_model *model)
+{
+    struct stapes_stage stages[MAX_STAGES];
+    uint32_t n = MAX_STAGES;
+    if (!timed || stapes_model_times(model, stages, &n))
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        sums[i].name = stages[i].name;
+        sums[i].seconds += stages[i].seconds;
+    }
+    n_sums = n;
 }
 
 /* Seconds of work for one recording, silence at its end included. */
@@ -90,6 +107,7 @@ int main(int argc, char **argv)
             stapes_stream_feed(stream, pcm + at, info.frame_samples, NULL);
             stapes_model_run(model, STAPES_RUN_WAIT);
             frames[n_frames++] = now() - start;
+            add_times(model);
             poll_all(stream);
         }
         stapes_stream_reset(stream);
@@ -100,6 +118,8 @@ int main(int argc, char **argv)
            work / sound);
     printf("frames one by one: %u, p50 %.2f ms, p95 %.2f ms, p99 %.2f ms (a frame is 80 ms)\n", n_frames,
            frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3, frames[n_frames * 99 / 100] * 1e3);
+    for (uint32_t i = 0; i < n_sums; i++)
+        printf("  %-20s %8.3f ms a frame\n", sums[i].name, sums[i].seconds * 1e3 / n_frames);
     stapes_stream_destroy(&stream);
     close_model(&model);
     if (limit > 0 && work / sound > limit) {

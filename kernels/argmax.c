@@ -7,10 +7,12 @@ static const struct {
     struct argmax_params params;
     enum contents contents;
 } shapes[] = {
-    {{1, 8000, 8000, 1, 0}, RANDOM}, {{9, 8000, 8000, 1, 0}, TIES},     {{5, 255, 300, 9, 8}, RANDOM},
-    {{5, 256, 256, 9, 3}, BEST_LAST}, {{3, 257, 300, 2, 1}, TIES},      {{3, 1, 7, 1, 0}, RANDOM},
-    {{3, 2, 2, 3, 2}, TIES},         {{3, 3, 5, 1, 0}, ALL_EQUAL},      {{3, 700, 700, 1, 0}, ALL_EQUAL},
-    {{3, 300, 300, 1, 0}, ALL_NAN},  {{3, 300, 301, 1, 0}, SOME_NAN},   {{3, 300, 301, 1, 0}, MINUS_INFINITY},
+    {{1, 8000, 8000, 1, 0}, RANDOM},  {{9, 8000, 8000, 1, 0}, TIES},
+    {{5, 255, 300, 9, 8}, RANDOM},    {{5, 256, 256, 9, 3}, BEST_LAST},
+    {{3, 257, 300, 2, 1}, TIES},      {{3, 1, 7, 1, 0}, RANDOM},
+    {{3, 2, 2, 3, 2}, TIES},          {{3, 3, 5, 1, 0}, ALL_EQUAL},
+    {{3, 700, 700, 1, 0}, ALL_EQUAL}, {{3, 300, 300, 1, 0}, ALL_NAN},
+    {{3, 300, 301, 1, 0}, SOME_NAN},  {{3, 300, 301, 1, 0}, MINUS_INFINITY},
     {{17, 70, 77, 1, 0}, LARGE},
 };
 
@@ -30,7 +32,8 @@ static float logit(const struct case_source *s, enum contents contents, uint32_t
     }
 }
 
-bool argmax_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool argmax_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                  struct kernel_case *out)
 {
     static const uint32_t counts[] = {4, 0};
     const struct argmax_params *p;
@@ -41,8 +44,9 @@ bool argmax_cases(enum kernel_id id, uint32_t index, const struct case_source *s
         return false;
     p = &shapes[index].params;
     out->params.argmax = *p;
-    snprintf(out->text, sizeof(out->text), "%u slots, %u logits of %u, token %u of %u, contents %d", p->slots, p->n,
-             p->logits_slot_stride, p->index, p->tokens_slot_stride, (int)shapes[index].contents);
+    snprintf(out->text, sizeof(out->text), "%u slots, %u logits of %u, token %u of %u, contents %d",
+             p->slots, p->n, p->logits_slot_stride, p->index, p->tokens_slot_stride,
+             (int)shapes[index].contents);
     case_slots(source, out, 0, p->slots, SLOT_STEP, 1, counts, COUNT_OF(counts));
     logits = case_buffer(source, out, 1, p->slots * p->logits_slot_stride);
     for (uint32_t i = 0; i < p->slots * p->logits_slot_stride; i++) {

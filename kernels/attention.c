@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/attention_cases.h"
 
-bool attention_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool attention_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                     struct kernel_case *out)
 {
     const struct attention_params *p = &out->params.attention;
     double scale;
@@ -26,7 +27,8 @@ static double attention_score(const struct kernel_case *c, uint32_t row, uint32_
     const struct attention_params *p = &c->params.attention;
     uint32_t head = row % p->heads, slot = row / p->heads / p->per_slot;
     const float *q = (const float *)c->data[1] + row * p->head_dim;
-    const float *k = (const float *)c->data[2] + ((slot * p->capacity + r) * p->heads + head) * p->head_dim;
+    const float *k =
+        (const float *)c->data[2] + ((slot * p->capacity + r) * p->heads + head) * p->head_dim;
     double sum = 0;
 
     if (!ref_visible(p, ref_slot(c, 0, slot), r, row / p->heads % p->per_slot))
@@ -48,7 +50,8 @@ void attention_ref(const struct kernel_case *c)
 
         for (uint32_t r = 0; r < used; r++) {
             double score = attention_score(c, row, r), top = MAX(most, score), weight;
-            const float *v = (const float *)c->data[3] + ((slot * p->capacity + r) * p->heads + head) * p->head_dim;
+            const float *v = (const float *)c->data[3] +
+                             ((slot * p->capacity + r) * p->heads + head) * p->head_dim;
 
             if (score == -INFINITY)
                 continue;

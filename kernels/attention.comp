@@ -45,7 +45,7 @@ void main()
     barrier();
 
     uint share = lane % SHARES, quad = lane % quads;
-    uint group = lane / quads, groups = LANES / quads; /* of the second half; lanes left over idle */
+    uint group = lane / quads, groups = LANES / quads; /* of the second part; some may idle */
     float scale = 1.0 / sqrt(float(p.head_dim));
     float most = -3.0e38, sum = 0.0;
     vec4 acc = vec4(0.0);

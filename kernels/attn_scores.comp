@@ -58,8 +58,9 @@ void main()
             continue;
         uint to = ((slot * p.per_slot + t0 + t) * p.heads + head) * p.capacity;
         for (uint j = 0u; j < KEYS; j++) {
-            if (r0 + j < n)
-                scores[to + r0 + j] = visible(last, r0 + j, t0 + t) ? acc[t * KEYS + j] * scale : -3.0e38;
+            uint r = r0 + j;
+            if (r < n)
+                scores[to + r] = visible(last, r, t0 + t) ? acc[t * KEYS + j] * scale : -3.0e38;
         }
     }
 }

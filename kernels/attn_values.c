@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/attention_cases.h"
 
-bool attn_values_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool attn_values_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                       struct kernel_case *out)
 {
     const struct attention_params *p = &out->params.attention;
     float *scores;

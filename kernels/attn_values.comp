@@ -34,8 +34,10 @@ void main()
     uint v_at = slot * p.capacity * width + head * p.head_dim;
     uint s_at[4], d_at[16];
     float total[64];
-    for (uint t = 0u; t < QUERIES; t++)
-        s_at[t] = ((slot * p.per_slot + min(t0 + t, p.per_slot - 1u)) * p.heads + head) * p.capacity;
+    for (uint t = 0u; t < QUERIES; t++) {
+        uint col = slot * p.per_slot + min(t0 + t, p.per_slot - 1u);
+        s_at[t] = (col * p.heads + head) * p.capacity;
+    }
     for (uint j = 0u; j < DIMS; j++)
         d_at[j] = v_at + min(d0 + j, p.head_dim - 1u);
     for (uint j = 0u; j < QUERIES * DIMS; j++)

@@ -13,7 +13,8 @@
 
 #define F32_ROUNDING 5.9604645e-8 /* 2^-24: relative error of one rounding */
 
-static inline void *case_buffer(const struct case_source *s, struct kernel_case *c, uint32_t binding, uint32_t words)
+static inline void *case_buffer(const struct case_source *s, struct kernel_case *c,
+                                uint32_t binding, uint32_t words)
 {
     c->data[binding] = s->alloc(s->state, sizeof(uint32_t) * words);
     c->words[binding] = words;
@@ -21,8 +22,8 @@ static inline void *case_buffer(const struct case_source *s, struct kernel_case 
 }
 
 /* uniform in [-scale, scale) */
-static inline float *case_floats(const struct case_source *s, struct kernel_case *c, uint32_t binding, uint32_t words,
-                                 float scale)
+static inline float *case_floats(const struct case_source *s, struct kernel_case *c,
+                                 uint32_t binding, uint32_t words, float scale)
 {
     float *data = case_buffer(s, c, binding, words);
 
@@ -31,8 +32,8 @@ static inline float *case_floats(const struct case_source *s, struct kernel_case
     return data;
 }
 
-static inline uint32_t *case_integers(const struct case_source *s, struct kernel_case *c, uint32_t binding,
-                                      uint32_t words, uint32_t below)
+static inline uint32_t *case_integers(const struct case_source *s, struct kernel_case *c,
+                                      uint32_t binding, uint32_t words, uint32_t below)
 {
     uint32_t *data = case_buffer(s, c, binding, words);
 
@@ -41,10 +42,12 @@ static inline uint32_t *case_integers(const struct case_source *s, struct kernel
     return data;
 }
 
-/* Noise, but for the words that kernels use. Slot i gets `flags`, unless it is slot number `idle`, and
- * counts[i % n] as its frame if they have AUDIO, otherwise as its step; the other one is more. */
-static inline uint32_t *case_slots(const struct case_source *s, struct kernel_case *c, uint32_t binding, uint32_t slots,
-                                   uint32_t flags, uint32_t idle, const uint32_t *counts, uint32_t n)
+/* Noise, but for the words that kernels use. Slot i gets `flags`, unless it is slot number `idle`,
+ * and counts[i % n] as its frame if they have AUDIO, otherwise as its step; the other one is more.
+ */
+static inline uint32_t *case_slots(const struct case_source *s, struct kernel_case *c,
+                                   uint32_t binding, uint32_t slots, uint32_t flags, uint32_t idle,
+                                   const uint32_t *counts, uint32_t n)
 {
     uint32_t *state = case_integers(s, c, binding, STATE_HEAD + slots * STATE_SLOT, UINT32_MAX);
 
@@ -68,7 +71,8 @@ static inline bool ref_runs(const uint32_t *slot, uint32_t source)
     return (slot[STATE_FLAGS] & (source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP)) != 0;
 }
 
-static inline uint32_t ref_position(const uint32_t *slot, uint32_t source, uint32_t static_position, uint32_t per_slot)
+static inline uint32_t ref_position(const uint32_t *slot, uint32_t source, uint32_t static_position,
+                                    uint32_t per_slot)
 {
     if (source == POSITION_STATIC)
         return static_position;

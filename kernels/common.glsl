@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What all shaders share: parameters, loads of packed words, and elementary functions whose error is
- * known on every device (the built-in exp may be off by 2 |x| units, and gallivm's is).
+ * What all shaders share: parameters, loads of packed words, and elementary functions whose error
+ * is known on every device (the built-in exp may be off by 3 + 2 |x| units).
  */
 #ifndef STAPES_KERNELS_COMMON_GLSL
 #define STAPES_KERNELS_COMMON_GLSL
@@ -18,7 +18,8 @@ layout(local_size_x_id = 0) in;
  * workgroups a dimension. */
 uint global_index()
 {
-    return (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    return (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x +
+           gl_LocalInvocationID.x;
 }
 
 uint group_index()
@@ -95,8 +96,8 @@ float silu(float x)
     return x * ((x >= 0.0 ? 1.0 : e) / (1.0 + e));
 }
 
-/* Correctly rounded but for rare near-halves, unlike the built-in one, for x in [1e-20, 3.4e38]: the residual
- * is exact, from products of 12-bit halves. */
+/* Correctly rounded (but for near-halves, should there be any) for x in [1e-20, 3.4e38], unlike the
+ * built-in one: the residual is exact, from products of 12-bit halves. */
 float sqrt_f32(float x)
 {
     float s = sqrt(x);

@@ -5,19 +5,23 @@ struct entry {
     uint32_t prefix, length, channels;
 };
 
-/* Convolutions of Mimi's kind, and what is odd: no prefix, longer than the frame, one vector, nothing */
+/* Convolutions of Mimi's kind, and what is odd: no prefix, longer than the frame, one vector,
+ * nothing */
 static const struct entry entries[] = {
-    {6, 1920, 1}, {2, 100, 64}, {4, 7, 65}, {7, 2, 33}, {1, 1, 512}, {0, 3, 5}, {5, 1, 3}, {3, 3, 130}, {2, 0, 4},
+    {6, 1920, 1}, {2, 100, 64}, {4, 7, 65},  {7, 2, 33}, {1, 1, 512},
+    {0, 3, 5},    {5, 1, 3},    {3, 3, 130}, {2, 0, 4},
 };
 
 static const struct conv_state_params shapes[] = {
     {1, 2, 64}, {4, COUNT_OF(entries), 512}, {11, 4, 65}, {1, 1, 1}, {3, COUNT_OF(entries), 512},
 };
 
-bool conv_state_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool conv_state_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                      struct kernel_case *out)
 {
     static const uint32_t counts[] = {5, 0, 7};
-    static const uint32_t flags[] = {SLOT_AUDIO | SLOT_STEP, SLOT_RESET | SLOT_STEP, SLOT_STEP | SLOT_CODES, SLOT_AUDIO, 0};
+    static const uint32_t flags[] = {SLOT_AUDIO | SLOT_STEP, SLOT_RESET | SLOT_STEP,
+                                     SLOT_STEP | SLOT_CODES, SLOT_AUDIO, 0};
     const struct conv_state_params *p;
     uint32_t *state, *table, end = 64;
 
@@ -26,8 +30,8 @@ bool conv_state_cases(enum kernel_id id, uint32_t index, const struct case_sourc
         return false;
     p = &shapes[index];
     out->params.conv_state = *p;
-    snprintf(out->text, sizeof(out->text), "%u slots, %u entries, at most %u channels", p->slots, p->entries,
-             p->max_channels);
+    snprintf(out->text, sizeof(out->text), "%u slots, %u entries, at most %u channels", p->slots,
+             p->entries, p->max_channels);
     state = case_slots(source, out, 0, p->slots, SLOT_AUDIO, UINT32_MAX, counts, COUNT_OF(counts));
     for (uint32_t i = 0; i < p->slots; i++)
         state[STATE_HEAD + i * STATE_SLOT + STATE_FLAGS] = flags[(i + index) % COUNT_OF(flags)];

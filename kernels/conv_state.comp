@@ -10,7 +10,7 @@ PARAMS(conv_state_params);
 layout(set = 0, binding = 1, std430) readonly buffer Table { uint table[]; };
 layout(set = 0, binding = 2, std430) buffer Arena { uint arena[]; };
 
-/* an invocation a channel (x) of an entry (y) of a slot (z); ascending, since the move may overlap */
+/* An invocation a channel (x) of an entry (y) of a slot (z). The move may overlap: ascending. */
 void main()
 {
     uint channel = gl_GlobalInvocationID.x, entry = gl_WorkGroupID.y, slot = gl_WorkGroupID.z;

@@ -33,6 +33,7 @@ void main()
         pcm[slot * p.pcm_slot_stride + p.pcm_offset + word] = ring[from + INPUT_SLOT_HEAD + word];
     if ((flags & SLOT_CODES) != 0u && word < p.n_codes) {
         uint frame = state[control + STATE_FRAME] % p.codes_ring;
-        codes[(slot * p.codes_ring + frame) * p.n_codes + word] = ring[from + INPUT_SLOT_HEAD + word];
+        uint to = (slot * p.codes_ring + frame) * p.n_codes + word;
+        codes[to] = ring[from + INPUT_SLOT_HEAD + word];
     }
 }

@@ -2,15 +2,23 @@
 #include "kernels/case_state.h"
 
 static const struct frame_end_params shapes[] = {
-    {4, 4, 8, 8 + 4 + 32, 4, 6, 0, 32, 4}, {9, 16, 3, 64, 0, 0, 8, 8, 3}, {1, 1, 1, 8 + 1 + 1, 1, 1, 0, 1, 1},
+    {4, 4, 8, 8 + 4 + 32, 4, 6, 0, 32, 4},
+    {9, 16, 3, 64, 0, 0, 8, 8, 3},
+    {1, 1, 1, 8 + 1 + 1, 1, 1, 0, 1, 1},
     {5, 7, 2, 50, 2, 3, 5, 7, 2},
 };
 
-bool frame_end_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool frame_end_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                     struct kernel_case *out)
 {
     static const uint32_t counts[] = {5, 0, 1, 1000003, 8};
-    static const uint32_t flags[] = {SLOT_STEP | SLOT_AUDIO, SLOT_STEP | SLOT_CODES, SLOT_RESET | SLOT_STEP, 0, SLOT_STEP,
-                                     SLOT_CODES, SLOT_AUDIO};
+    static const uint32_t flags[] = {SLOT_STEP | SLOT_AUDIO,
+                                     SLOT_STEP | SLOT_CODES,
+                                     SLOT_RESET | SLOT_STEP,
+                                     0,
+                                     SLOT_STEP,
+                                     SLOT_CODES,
+                                     SLOT_AUDIO};
     static const uint32_t ticks[] = {0, 12, 4000000007, 1};
     const struct frame_end_params *p;
     uint32_t *state;
@@ -20,8 +28,9 @@ bool frame_end_cases(enum kernel_id id, uint32_t index, const struct case_source
         return false;
     p = &shapes[index];
     out->params.frame_end = *p;
-    snprintf(out->text, sizeof(out->text), "%u of %u slots, ring %u, %u heads, %u generated, %u codes", p->slots,
-             p->max_slots, p->ring, p->n_heads, p->dep_q, p->n_codes);
+    snprintf(out->text, sizeof(out->text),
+             "%u of %u slots, ring %u, %u heads, %u generated, %u codes", p->slots, p->max_slots,
+             p->ring, p->n_heads, p->dep_q, p->n_codes);
     state = case_slots(source, out, 0, p->max_slots, 0, UINT32_MAX, counts, COUNT_OF(counts));
     for (uint32_t i = 0; i < p->max_slots; i++) {
         uint32_t *slot = state + STATE_HEAD + i * STATE_SLOT;
@@ -63,7 +72,8 @@ void frame_end_ref(const struct kernel_case *c)
         for (uint32_t k = 0; k < p->dep_q; k++)
             *rest++ = tokens[1 + k];
         for (uint32_t k = 0; k < p->n_codes; k++)
-            *rest++ = s == 0 ? 0 : codes[(i * p->codes_ring + (s - 1) % p->codes_ring) * p->n_codes + k];
+            *rest++ =
+                s == 0 ? 0 : codes[(i * p->codes_ring + (s - 1) % p->codes_ring) * p->n_codes + k];
         if (slot[STATE_FLAGS] & SLOT_STEP)
             slot[STATE_STEP]++;
         if (slot[STATE_FLAGS] & (SLOT_AUDIO | SLOT_CODES))

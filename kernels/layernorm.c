@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/norm_cases.h"
 
-bool layernorm_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool layernorm_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                     struct kernel_case *out)
 {
     const struct norm_shape *shape = &norm_shapes[MIN(index, COUNT_OF(norm_shapes) - 1)];
     uint32_t dim;
@@ -14,8 +15,8 @@ bool layernorm_cases(enum kernel_id id, uint32_t index, const struct case_source
     case_floats(source, out, 1, dim, 2.0f);
     case_floats(source, out, 2, dim, 1.0f);
     case_buffer(source, out, 3, out->words[0]);
-    /* The mean's error, in units of the largest x, is divided by the deviation. Few elements may lie
-     * close together: then the roundings of x itself are many deviations. */
+    /* The mean's error, in units of the largest x, is divided by the deviation. Few elements may
+     * lie close together: then the roundings of x itself are many deviations. */
     largest = fabs((double)shape->offset) + (double)shape->scale;
     deviation = sqrt(1e-5 + pow((double)shape->scale * (dim < 16 ? 0.01 : 0.5), 2));
     out->tolerance_absolute = F32_ROUNDING * (8 + sqrt(dim)) * (2 + largest / deviation);

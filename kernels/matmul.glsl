@@ -9,127 +9,113 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "matmul_weights.glsl"
 
-#if defined(WEIGHT_F32)
-layout(set = 0, binding = 0) readonly buffer Plane0 { vec4 plane0[]; };
-#elif defined(WEIGHT_F16) || defined(WEIGHT_BF16)
-layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
-#else
-layout(set = 0, binding = 0) readonly buffer Plane0 { uvec4 plane0[]; };
+layout(set = 0, binding = 0) readonly buffer Plane0 { uint plane0[]; };
 layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
+
+/* Elements of a word of plane 0, and which they are: of q4_0 four, and the four 16 behind them. */
+#if defined(WEIGHT_F32)
+#define WORD_ELEMENTS 1u
+#elif defined(WEIGHT_F16) || defined(WEIGHT_BF16)
+#define WORD_ELEMENTS 2u
+#elif defined(WEIGHT_Q8_0)
+#define WORD_ELEMENTS 4u
+#else
+#define WORD_ELEMENTS 8u
+#endif
+#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
+#define BLOCK_WORDS (32u / WORD_ELEMENTS)
 #endif
 
 float acc[ROWS * COLS];
-uint w_at[ROWS]; /* of the rows in plane 0, in its elements */
+uint w_at[ROWS];
 uint x_at[COLS];
+#if defined(BLOCK_WORDS)
+uint scale_at[ROWS];
+float sum[ROWS * COLS]; /* of a block */
+#define SUM sum
+#else
+#define SUM acc
+#endif
 
-#if defined(WEIGHT_F32) || defined(WEIGHT_F16) || defined(WEIGHT_BF16)
-vec4 load_w(uint at)
+void unpack(uint word, out float w[WORD_ELEMENTS])
 {
 #if defined(WEIGHT_F32)
-    return plane0[at];
+    w[0] = uintBitsToFloat(word);
 #elif defined(WEIGHT_F16)
-    uvec2 w = plane0[at];
-    return vec4(load_f16(w.x), load_f16(w.y));
+    vec2 v = load_f16(word);
+    w[0] = v.x;
+    w[1] = v.y;
+#elif defined(WEIGHT_BF16)
+    vec2 v = load_bf16(word);
+    w[0] = v.x;
+    w[1] = v.y;
 #else
-    uvec2 w = plane0[at];
-    return vec4(load_bf16(w.x), load_bf16(w.y));
+#if defined(WEIGHT_Q8_0)
+    vec4 v = load_i8(word);
+#else
+    vec4 v = load_low_nibbles(word), h = load_high_nibbles(word);
+    w[4] = h.x;
+    w[5] = h.y;
+    w[6] = h.z;
+    w[7] = h.w;
+#endif
+    w[0] = v.x;
+    w[1] = v.y;
+    w[2] = v.z;
+    w[3] = v.w;
 #endif
 }
 
+/* SUM += the first n elements of word i of the rows, whose first element is element e of x */
+void multiply_word(uint i, uint e, uint n)
+{
+    float v[COLS * WORD_ELEMENTS];
+    [[unroll]] for (uint c = 0u; c < COLS; c++)
+        [[unroll]] for (uint j = 0u; j < n; j++)
+            v[c * WORD_ELEMENTS + j] = x[x_at[c] + e + (j < 4u ? j : j + 12u)];
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        float w[WORD_ELEMENTS];
+        unpack(plane0[w_at[r] + i], w);
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            [[unroll]] for (uint j = 0u; j < n; j++)
+                SUM[r * COLS + c] = fma(w[j], v[c * WORD_ELEMENTS + j], SUM[r * COLS + c]);
+    }
+}
+
+#if defined(BLOCK_WORDS)
 void multiply()
 {
-    uint n = p.k / 4u;
-    for (uint i = 0u; i < n; i++) {
-        vec4 v[COLS];
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
-            v[c] = load_x(x_at[c] + 4u * i);
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            vec4 w = load_w(w_at[r] + i);
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                acc[r * COLS + c] = dot_fma(w, v[c], acc[r * COLS + c]);
-        }
-    }
-    uint rest = p.k % 4u;
-    if (rest != 0u) {
-        vec4 v[COLS];
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
-            v[c] = load_x_tail(x_at[c] + 4u * n, rest);
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            vec4 w = load_w(w_at[r] + n);
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                acc[r * COLS + c] = dot_fma(w, v[c], acc[r * COLS + c]);
-        }
-    }
-}
-
-uint row_elements()
-{
-    return (p.k + 3u) / 4u;
-}
-#else
-uint scale_at[ROWS];
-
-void multiply()
-{
-    uint n = p.k / 32u;
-    for (uint i = 0u; i < n; i++) {
-        float sum[ROWS * COLS];
-        float d[ROWS];
-#if defined(WEIGHT_Q4_0)
-        uvec4 w[ROWS];
-#endif
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            vec2 pair = load_f16(plane1[scale_at[r] + i / 2u]);
-            d[r] = (i & 1u) == 0u ? pair.x : pair.y;
-#if defined(WEIGHT_Q4_0)
-            w[r] = plane0[w_at[r] + i];
-#endif
-        }
+    for (uint b = 0u; b < p.k / 32u; b++) {
         [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
             sum[rc] = 0.0;
-#if defined(WEIGHT_Q4_0)
-        [[unroll]] for (uint j = 0u; j < 4u; j++) {
-            vec4 low[COLS], high[COLS];
-            [[unroll]] for (uint c = 0u; c < COLS; c++) {
-                low[c] = load_x(x_at[c] + 32u * i + 4u * j);
-                high[c] = load_x(x_at[c] + 32u * i + 16u + 4u * j);
-            }
-            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-                vec4 q = load_low_nibbles(w[r][j]), h = load_high_nibbles(w[r][j]);
-                [[unroll]] for (uint c = 0u; c < COLS; c++)
-                    sum[r * COLS + c] = dot_fma(h, high[c], dot_fma(q, low[c], sum[r * COLS + c]));
-            }
-        }
-#else
-        [[unroll]] for (uint m = 0u; m < 2u; m++) {
-            uvec4 w[ROWS];
-            [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                w[r] = plane0[w_at[r] + 2u * i + m];
-            [[unroll]] for (uint j = 0u; j < 4u; j++) {
-                vec4 v[COLS];
-                [[unroll]] for (uint c = 0u; c < COLS; c++)
-                    v[c] = load_x(x_at[c] + 32u * i + 16u * m + 4u * j);
-                [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-                    vec4 q = load_i8(w[r][j]);
-                    [[unroll]] for (uint c = 0u; c < COLS; c++)
-                        sum[r * COLS + c] = dot_fma(q, v[c], sum[r * COLS + c]);
-                }
-            }
-        }
-#endif
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        for (uint i = 0u; i < BLOCK_WORDS; i++)
+            multiply_word(b * BLOCK_WORDS + i, b * 32u + i * 4u, WORD_ELEMENTS);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            vec2 pair = load_f16(plane1[scale_at[r] + b / 2u]);
+            float d = (b & 1u) == 0u ? pair.x : pair.y;
             [[unroll]] for (uint c = 0u; c < COLS; c++)
-                acc[r * COLS + c] = fma(d[r], sum[r * COLS + c], acc[r * COLS + c]);
+                acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
+        }
     }
 }
 
-uint row_elements()
+uint row_words()
 {
-#if defined(WEIGHT_Q4_0)
-    return p.k / 32u;
+    return p.k / WORD_ELEMENTS;
+}
 #else
-    return p.k / 16u;
-#endif
+void multiply()
+{
+    uint n = p.k / WORD_ELEMENTS;
+    for (uint i = 0u; i < n; i++)
+        multiply_word(i, i * WORD_ELEMENTS, WORD_ELEMENTS);
+    if (n * WORD_ELEMENTS < p.k)
+        multiply_word(n, n * WORD_ELEMENTS, 1u);
+}
+
+uint row_words()
+{
+    return (p.k + 3u) / 4u * 4u / WORD_ELEMENTS;
 }
 #endif
 
@@ -146,8 +132,8 @@ void main()
 
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         uint row = p.w_row + min(first_row + r, p.rows - 1u);
-        w_at[r] = row * row_elements();
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
+        w_at[r] = row * row_words();
+#if defined(BLOCK_WORDS)
         scale_at[r] = row * ((p.k / 32u + 1u) / 2u);
 #endif
     }
@@ -161,16 +147,18 @@ void main()
 
     multiply();
 
+    /* A copy that a loop may index: acc itself stays in registers, and the epilogue is compiled once
+     * instead of once a result. */
+    float result[ROWS * COLS];
+    [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
+        result[rc] = acc[rc];
     const uint step = (FLAGS & MATMUL_GATE) != 0u ? 2u : 1u;
-    [[unroll]] for (uint c = 0u; c < COLS; c++) {
-        uint col = first_col + c;
-        if (col >= strip)
-            break;
-        uint slot = single ? col : gl_WorkGroupID.z;
-        uint t = single ? 0u : col;
-        [[unroll]] for (uint r = 0u; r < ROWS; r += step)
-            if (first_row + r < p.rows)
-                finish((first_row + r) / step, slot, t, acc[r * COLS + c],
-                       acc[(r + step - 1u) * COLS + c]);
+    uint n_rows = min(ROWS, p.rows - first_row), n_cols = min(COLS, strip - first_col);
+    [[dont_unroll]] for (uint c = 0u; c < n_cols; c++) {
+        uint slot = single ? first_col + c : gl_WorkGroupID.z;
+        uint t = single ? 0u : first_col + c;
+        [[dont_unroll]] for (uint r = 0u; r < n_rows; r += step)
+            finish((first_row + r) / step, slot, t, result[r * COLS + c],
+                   result[(r + step - 1u) * COLS + c]);
     }
 }

@@ -13,14 +13,15 @@ struct norm_shape {
 };
 
 static const struct norm_shape norm_shapes[] = {
-    {1, 2048, 1.0f, 0.0f},    {1, 1, 1.0f, 0.0f},       {3, 7, 1.0f, 0.0f},     {2, 8, 1.0f, 0.0f},
-    {9, 63, 1.0f, 0.0f},      {16, 64, 1.0f, 0.0f},     {17, 65, 1.0f, 0.5f},   {2, 129, 1.0f, 3.0f},
-    {5, 255, 1.0f, 0.0f},     {4, 256, 1.0f, -20.0f},   {3, 257, 1e-4f, 0.0f},  {2, 512, 1e4f, 0.0f},
-    {2, 1023, 1e-12f, 0.0f},  {1, 4096, 1.0f, 1.0f},    {33, 36, 1e6f, -1e6f},  {2, 300, 0.0f, 0.0f},
-    {2, 256, 0.0f, 1.0f},     {70, 12, 1e15f, 0.0f},    {1, 100, 1e-22f, 0.0f}, {66000, 1, 1.0f, 0.0f},
+    {1, 2048, 1.0f, 0.0f},   {1, 1, 1.0f, 0.0f},     {3, 7, 1.0f, 0.0f},     {2, 8, 1.0f, 0.0f},
+    {9, 63, 1.0f, 0.0f},     {16, 64, 1.0f, 0.0f},   {17, 65, 1.0f, 0.5f},   {2, 129, 1.0f, 3.0f},
+    {5, 255, 1.0f, 0.0f},    {4, 256, 1.0f, -20.0f}, {3, 257, 1e-4f, 0.0f},  {2, 512, 1e4f, 0.0f},
+    {2, 1023, 1e-12f, 0.0f}, {1, 4096, 1.0f, 1.0f},  {33, 36, 1e6f, -1e6f},  {2, 300, 0.0f, 0.0f},
+    {2, 256, 0.0f, 1.0f},    {70, 12, 1e15f, 0.0f},  {1, 100, 1e-22f, 0.0f}, {66000, 1, 1.0f, 0.0f},
 };
 
-static inline bool norm_case(const struct case_source *s, uint32_t index, float eps, struct kernel_case *out)
+static inline bool norm_case(const struct case_source *s, uint32_t index, float eps,
+                             struct kernel_case *out)
 {
     const struct norm_shape *shape;
     float *x;
@@ -29,8 +30,8 @@ static inline bool norm_case(const struct case_source *s, uint32_t index, float 
         return false;
     shape = &norm_shapes[index];
     out->params.norm = (struct norm_params){.cols = shape->cols, .dim = shape->dim, .eps = eps};
-    snprintf(out->text, sizeof(out->text), "%u x %u, x %g +- %g", shape->cols, shape->dim, (double)shape->offset,
-             (double)shape->scale);
+    snprintf(out->text, sizeof(out->text), "%u x %u, x %g +- %g", shape->cols, shape->dim,
+             (double)shape->offset, (double)shape->scale);
     x = case_floats(s, out, 0, shape->cols * shape->dim, shape->scale);
     for (uint32_t i = 0; i < shape->cols * shape->dim; i++)
         x[i] += shape->offset;

@@ -54,8 +54,10 @@ void plan_rope_kv(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 64, p->slots * p->per_slot * p->heads * (p->head_dim / 2));
 }
 
-/* Tiles of `tile` of `n` by up to 4 queries. */
-static void plan_tiles(const struct attention_params *p, struct kernel_plan *plan, uint32_t n, uint32_t tile)
+/* Tiles of `tile` of `n` by up to 4 queries; specialization constants 1 and 2. The shaders hold 16
+ * x 4 at most. */
+static void plan_tiles(const struct attention_params *p, struct kernel_plan *plan, uint32_t n,
+                       uint32_t tile)
 {
     uint32_t queries = MIN(p->per_slot, 4);
 
@@ -93,6 +95,7 @@ void plan_attention(const void *params, struct kernel_plan *plan)
     plan_groups(plan, 256, p->slots * p->per_slot * p->heads);
 }
 
+/* Specialization constants 1 and 2: a tile's bins and slots. */
 void plan_vq_dist(const void *params, struct kernel_plan *plan)
 {
     const struct vq_dist_params *p = params;
@@ -102,6 +105,14 @@ void plan_vq_dist(const void *params, struct kernel_plan *plan)
     plan->n_spec = 3;
     plan->spec[1] = bins;
     plan->spec[2] = slots;
+}
+
+void plan_vq_dist_wg(const void *params, struct kernel_plan *plan)
+{
+    const struct vq_dist_params *p = params;
+
+    plan_groups(plan, 256, div_up(p->bins, 32));
+    plan->groups[1] = p->slots;
 }
 
 void plan_conv_state(const void *params, struct kernel_plan *plan)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/norm_cases.h"
 
-bool rmsnorm_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool rmsnorm_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                   struct kernel_case *out)
 {
     uint32_t dim;
 
@@ -11,8 +12,8 @@ bool rmsnorm_cases(enum kernel_id id, uint32_t index, const struct case_source *
     dim = out->params.norm.dim;
     case_floats(source, out, 1, dim, 2.0f);
     case_buffer(source, out, 2, out->words[0]);
-    /* a rounding each for the sum's mean, root, division and the two products, and those of the sum,
-     * which all have the same sign and halve in the root */
+    /* a rounding each for the sum's mean, root, division and the two products, and those of the
+     * sum, which all have the same sign and halve in the root */
     out->tolerance_relative = F32_ROUNDING * (8 + sqrt(dim));
     out->tolerance_absolute = 1e-37;
     return true;

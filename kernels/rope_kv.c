@@ -11,7 +11,8 @@ static const struct rope_kv_params shapes[] = {
 
 static const uint32_t counts[] = {749, 0, 5, 9, 10, 124, 125, 1000003, 400000007};
 
-bool rope_kv_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool rope_kv_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                   struct kernel_case *out)
 {
     const struct rope_kv_params *p;
     uint32_t cols, width, cache;
@@ -25,11 +26,13 @@ bool rope_kv_cases(enum kernel_id id, uint32_t index, const struct case_source *
     width = p->heads * p->head_dim;
     cache = p->slots * p->capacity * width;
     out->params.rope_kv = *p;
-    snprintf(out->text, sizeof(out->text), "%u slots x %u, %u heads of %u, ring %u, source %u, static %u, rotate %u",
-             p->slots, p->per_slot, p->heads, p->head_dim, p->capacity, p->source, p->static_position, p->rotate);
+    snprintf(out->text, sizeof(out->text),
+             "%u slots x %u, %u heads of %u, ring %u, source %u, static %u, rotate %u", p->slots,
+             p->per_slot, p->heads, p->head_dim, p->capacity, p->source, p->static_position,
+             p->rotate);
     /* only the flag that counts, so that a wrong one shows */
-    case_slots(source, out, 0, p->slots, p->source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP, 2, counts,
-               COUNT_OF(counts));
+    case_slots(source, out, 0, p->slots, p->source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP, 2,
+               counts, COUNT_OF(counts));
     if (p->rotate) {
         table = case_buffer(source, out, 1, cols * p->head_dim);
         for (uint32_t i = 0; i < cols * p->head_dim; i += 2) {
@@ -68,12 +71,14 @@ void rope_kv_ref(const struct kernel_case *c)
     for (uint32_t col = 0; col < p->slots * p->per_slot; col++) {
         uint32_t slot = col / p->per_slot;
         const uint32_t *state = ref_slot(c, 0, slot);
-        uint32_t position = ref_position(state, p->source, p->static_position, p->per_slot) + col % p->per_slot;
+        uint32_t position =
+            ref_position(state, p->source, p->static_position, p->per_slot) + col % p->per_slot;
         size_t to = (size_t)(slot * p->capacity + position % p->capacity) * width;
 
         for (uint32_t i = 0; i < width; i += 2) {
             const float *from = qkv + (size_t)col * 3 * width + i;
-            const float *table = p->rotate ? (float *)c->data[1] + col * p->head_dim + i % p->head_dim : NULL;
+            const float *table =
+                p->rotate ? (float *)c->data[1] + col * p->head_dim + i % p->head_dim : NULL;
 
             rotate(from, q + col * width + i, table);
             if (!ref_runs(state, p->source))

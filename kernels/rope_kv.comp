@@ -40,7 +40,8 @@ void main()
     q[col * width + i + 1u] = v.y;
     if (!slot_runs(slot, p.source))
         return;
-    uint position = first_position(slot, p.source, p.static_position, p.per_slot) + col % p.per_slot;
+    uint first = first_position(slot, p.source, p.static_position, p.per_slot);
+    uint position = first + col % p.per_slot;
     uint to = (slot * p.capacity + position % p.capacity) * width + i;
     v = vec2(qkv[from + width], qkv[from + width + 1u]);
     if (p.rotate != 0u)

@@ -20,8 +20,8 @@ uint inverse_turn(uint word)
 }
 
 /* (cos a, sin a) for 0 <= a < 2^60, within 1e-7: the built-in functions may be off by 2^-11, and by
- * anything for large a. a = m 2^e exactly; the bits of 1 / (2 pi) from weight 2^-(e + 1) on, times m,
- * give the fraction of a turn with 40 bits behind the point (Payne and Hanek). */
+ * anything for large a. a = m 2^e exactly; the bits of 1 / (2 pi) from weight 2^-(e + 1) on, times
+ * m, give the fraction of a turn with 40 bits behind the point (Payne and Hanek). */
 vec2 cos_sin(float a)
 {
     uint bits = floatBitsToUint(a);

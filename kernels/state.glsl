@@ -14,7 +14,8 @@ uint slot_state(uint slot, uint word)
 
 bool slot_runs(uint slot, uint source)
 {
-    return (slot_state(slot, STATE_FLAGS) & (source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP)) != 0u;
+    uint flag = source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP;
+    return (slot_state(slot, STATE_FLAGS) & flag) != 0u;
 }
 
 uint first_position(uint slot, uint source, uint static_position, uint per_slot)

@@ -3,11 +3,12 @@
 
 /* as stt-1b, as moshi, and odd ones */
 static const struct step_inputs_params shapes[] = {
-    {4, 32, 0, 32, 4, 2048, 8000}, {9, 16, 8, 8, 4, 2048, 32000}, {1, 1, 0, 1, 1, 3, 5},
-    {13, 33, 1, 40, 3, 2048, 8000}, {3, 0, 0, 1, 1, 7, 9},        {2, 4, 4, 1, 2, 2048, 8000},
+    {4, 32, 0, 32, 4, 2048, 8000},  {9, 16, 8, 8, 4, 2048, 32000}, {1, 1, 0, 1, 1, 3, 5},
+    {13, 33, 1, 40, 3, 2048, 8000}, {3, 0, 0, 1, 1, 7, 9},         {2, 4, 4, 1, 2, 2048, 8000},
 };
 
-bool step_inputs_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool step_inputs_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                       struct kernel_case *out)
 {
     static const uint32_t counts[] = {7, 0, 1, 2, 3, 4, 1000003};
     const struct step_inputs_params *p;
@@ -17,8 +18,8 @@ bool step_inputs_cases(enum kernel_id id, uint32_t index, const struct case_sour
         return false;
     p = &shapes[index];
     out->params.step_inputs = *p;
-    snprintf(out->text, sizeof(out->text), "%u slots, %u streams, %u generated, %u codes, ring %u", p->slots, p->n_q,
-             p->dep_q, p->n_codes, p->codes_ring);
+    snprintf(out->text, sizeof(out->text), "%u slots, %u streams, %u generated, %u codes, ring %u",
+             p->slots, p->n_q, p->dep_q, p->n_codes, p->codes_ring);
     case_slots(source, out, 0, p->slots, SLOT_STEP, 2, counts, COUNT_OF(counts));
     case_integers(source, out, 1, 1 + p->n_q, index == 0 ? 1 : 4);
     case_integers(source, out, 2, p->slots * (1 + p->dep_q), p->text_card);
@@ -45,7 +46,9 @@ void step_inputs_ref(const struct kernel_case *c)
             else if (k <= p->dep_q)
                 *id = tokens[slot * (1 + p->dep_q) + k];
             else
-                *id = codes[(slot * p->codes_ring + (s - delays[k] - 1) % p->codes_ring) * p->n_codes + k - 1 - p->dep_q];
+                *id = codes[(slot * p->codes_ring + (s - delays[k] - 1) % p->codes_ring) *
+                                p->n_codes +
+                            k - 1 - p->dep_q];
         }
     }
 }

@@ -25,7 +25,9 @@ void main()
         id = k == 0u ? p.text_card : p.card;
     else if (k <= p.dep_q)
         id = tokens[slot * (1u + p.dep_q) + k];
-    else
-        id = codes[(slot * p.codes_ring + (s - d - 1u) % p.codes_ring) * p.n_codes + k - 1u - p.dep_q];
+    else {
+        uint frame = (s - d - 1u) % p.codes_ring;
+        id = codes[(slot * p.codes_ring + frame) * p.n_codes + k - 1u - p.dep_q];
+    }
     ids[index] = id;
 }

@@ -2,11 +2,12 @@
 #include "kernels/case_state.h"
 
 static const struct vq_dist_params shapes[] = {
-    {1, 2048, 256}, {2, 64, 256}, {3, 7, 5},   {4, 8, 4},  {5, 9, 3},   {1, 1, 1},
+    {1, 2048, 256}, {2, 64, 256}, {3, 7, 5},   {4, 8, 4},  {5, 9, 3},    {1, 1, 1},
     {9, 17, 31},    {4, 16, 1},   {17, 5, 64}, {1, 15, 2}, {6, 130, 33},
 };
 
-bool vq_dist_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool vq_dist_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                   struct kernel_case *out)
 {
     static const float scales[] = {1.0f, 1e-3f, 1e10f, 1e-10f};
     const struct vq_dist_params *p;
@@ -18,7 +19,8 @@ bool vq_dist_cases(enum kernel_id id, uint32_t index, const struct case_source *
         return false;
     p = &shapes[index];
     out->params.vq_dist = *p;
-    snprintf(out->text, sizeof(out->text), "%u slots, %u bins of %u, scale %g", p->slots, p->bins, p->dim, (double)scale);
+    snprintf(out->text, sizeof(out->text), "%u slots, %u bins of %u, scale %g", p->slots, p->bins,
+             p->dim, (double)scale);
     r = case_floats(source, out, 0, p->slots * p->dim, scale);
     centroids = case_floats(source, out, 1, p->bins * p->dim, scale);
     case_buffer(source, out, 2, p->slots * p->bins);

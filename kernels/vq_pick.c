@@ -7,16 +7,19 @@ static const struct {
     struct vq_pick_params params;
     enum contents contents;
 } shapes[] = {
-    {{1, 2048, 256, 3, 32, 4}, RANDOM},   {{9, 2048, 256, 31, 32, 3}, TIES}, {{3, 255, 7, 0, 1, 1}, TIES},
-    {{4, 256, 1, 1, 2, 5}, BEST_LAST},    {{3, 257, 300, 2, 5, 2}, TIES},    {{2, 1, 4, 0, 8, 4}, RANDOM},
-    {{2, 2, 4, 7, 8, 4}, TIES},           {{3, 3, 5, 1, 8, 4}, ALL_EQUAL},   {{3, 1000, 64, 1, 8, 4}, ALL_EQUAL},
-    {{2, 300, 16, 1, 8, 4}, ALL_NAN},     {{3, 300, 16, 1, 8, 4}, SOME_NAN}, {{3, 300, 16, 1, 8, 4}, ZEROS},
+    {{1, 2048, 256, 3, 32, 4}, RANDOM},  {{9, 2048, 256, 31, 32, 3}, TIES},
+    {{3, 255, 7, 0, 1, 1}, TIES},        {{4, 256, 1, 1, 2, 5}, BEST_LAST},
+    {{3, 257, 300, 2, 5, 2}, TIES},      {{2, 1, 4, 0, 8, 4}, RANDOM},
+    {{2, 2, 4, 7, 8, 4}, TIES},          {{3, 3, 5, 1, 8, 4}, ALL_EQUAL},
+    {{3, 1000, 64, 1, 8, 4}, ALL_EQUAL}, {{2, 300, 16, 1, 8, 4}, ALL_NAN},
+    {{3, 300, 16, 1, 8, 4}, SOME_NAN},   {{3, 300, 16, 1, 8, 4}, ZEROS},
     {{17, 70, 33, 1, 2, 4}, LARGE},
 };
 
 static const uint32_t counts[] = {4, 0, 1, 2, 3, 1000003, 11};
 
-static float distance(const struct case_source *s, enum contents contents, uint32_t i, uint32_t bins)
+static float distance(const struct case_source *s, enum contents contents, uint32_t i,
+                      uint32_t bins)
 {
     float value = 1.5f + case_uniform(s);
 
@@ -32,7 +35,8 @@ static float distance(const struct case_source *s, enum contents contents, uint3
     }
 }
 
-bool vq_pick_cases(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out)
+bool vq_pick_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
+                   struct kernel_case *out)
 {
     const struct vq_pick_params *p;
     float *dist;
@@ -42,8 +46,9 @@ bool vq_pick_cases(enum kernel_id id, uint32_t index, const struct case_source *
         return false;
     p = &shapes[index].params;
     out->params.vq_pick = *p;
-    snprintf(out->text, sizeof(out->text), "%u slots, %u bins of %u, codebook %u of %u, ring %u, contents %d", p->slots,
-             p->bins, p->dim, p->codebook, p->n_codes, p->codes_ring, (int)shapes[index].contents);
+    snprintf(out->text, sizeof(out->text),
+             "%u slots, %u bins of %u, codebook %u of %u, ring %u, contents %d", p->slots, p->bins,
+             p->dim, p->codebook, p->n_codes, p->codes_ring, (int)shapes[index].contents);
     case_slots(source, out, 0, p->slots, SLOT_AUDIO, 1, counts, COUNT_OF(counts));
     dist = case_buffer(source, out, 1, p->slots * p->bins);
     for (uint32_t i = 0; i < p->slots * p->bins; i++)
@@ -80,7 +85,8 @@ void vq_pick_ref(const struct kernel_case *c)
             }
         }
         if (state[STATE_FLAGS] & SLOT_AUDIO)
-            codes[(slot * p->codes_ring + state[STATE_FRAME] % p->codes_ring) * p->n_codes + p->codebook] = at[0];
+            codes[(slot * p->codes_ring + state[STATE_FRAME] % p->codes_ring) * p->n_codes +
+                  p->codebook] = at[0];
         info[0] = float_bits((float)sqrt((double)least[0]));
         info[1] = float_bits((float)sqrt((double)least[1]));
         info[2] = at[1];

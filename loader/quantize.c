@@ -82,10 +82,12 @@ static long part_index(const char *name, size_t *stem, const char **joined)
         char *end;
         if (!at)
             continue;
-        long index = strtol(at + strlen(forms[i][0]), &end, 10);
+        const char *digits = at + strlen(forms[i][0]);
+        long index = strtol(digits, &end, 10);
         *stem = (size_t)(at - name);
         *joined = forms[i][1];
-        return strcmp(end, ".weight") ? -1 : index;
+        bool plain = (*digits >= '1' && *digits <= '9') || (digits[0] == '0' && digits[1] == '.');
+        return plain && !strcmp(end, ".weight") ? index : -1;
     }
     return -1;
 }
@@ -98,6 +100,8 @@ static enum status join_parts(struct job *job, const struct tensor *first, size_
     snprintf(name, sizeof(name), "%.*s%s", (int)stem, first->name, joined);
     if (strlen(name) >= sizeof(out->name))
         return log_error(job->log, ERROR_FORMAT, "%s: tensor %s: the name is too long", source_path(job->source), first->name);
+    if (source_find(job->source, name))
+        return log_error(job->log, ERROR_FORMAT, "%s: both %s and %s are there", source_path(job->source), name, first->name);
     memcpy(out->name, name, strlen(name) + 1);
     while (true) {
         snprintf(name, sizeof(name), "%.*s.%s.%" PRIu32 ".weight", (int)stem, first->name, form, out->n_parts);

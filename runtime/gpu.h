@@ -105,7 +105,7 @@ enum status gpu_buffer_write(gpu_device *device, gpu_buffer *buffer, uint64_t of
 enum status gpu_buffer_read(gpu_device *device, gpu_buffer *buffer, uint64_t offset, void *data, uint64_t bytes);
 
 /* A part of a buffer. offset is a multiple of GPU_OFFSET_ALIGNMENT (any multiple of 4 for copies),
- * size 0 means up to the end. */
+ * size a multiple of 4; size 0 means up to the end. */
 struct gpu_range {
     gpu_buffer *buffer;
     uint64_t offset;

@@ -88,7 +88,7 @@ struct stapes_model {
     struct plan *plan;
     struct model_config config;
     struct tokenizer *tokenizer;
-    bool has_taps;
+    bool has_taps, timed;
     bool failed;         /* the device failed: only close */
     uint32_t slots;
     uint32_t n_codes;
@@ -106,6 +106,7 @@ struct stapes_model {
     stapes_stream **streams; /* [slots], NULL where free */
     struct tick ticks[RING];
     uint64_t submitted, collected; /* ticks */
+    gpu_program *last_program;
 
     /* For dump.c: what the last collected tick did for slot 0. */
     uint32_t last_flags, last_frame, last_step;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#define MAX_STAGES 64
 #define PAD_EXTRA_SECONDS 0.5 /* beyond the model's delay: a word still being spelled comes out */
 
 static_assert((int)STAPES_ERROR_ARGUMENT == (int)ERROR_ARGUMENT && (int)STAPES_ERROR_AGAIN == (int)ERROR_AGAIN &&
@@ -175,6 +176,7 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     const double start = now_seconds();
     m->slots = params->slots ? params->slots : 1;
     m->has_taps = params->trace != 0;
+    m->timed = params->timed != 0;
     status = OK;
     if (m->slots > MAX_SLOTS || (m->has_taps && m->slots > 1))
         status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace", m->slots, MAX_SLOTS);
@@ -242,6 +244,24 @@ int stapes_model_run(stapes_model *m, enum stapes_run how)
     for (uint32_t i = 0; i < m->slots; i++)
         if (m->streams[i] && stream_starved(m->streams[i]))
             return ERROR_AGAIN;
+    return OK;
+}
+
+int stapes_model_times(stapes_model *m, struct stapes_stage *stages, uint32_t *count)
+{
+    const char *names[MAX_STAGES];
+    double ns[MAX_STAGES];
+    uint32_t n = MAX_STAGES;
+    if (!m || !count || (*count && !stages))
+        return ERROR_ARGUMENT;
+    if (!m->timed || !m->last_program || m->collected != m->submitted)
+        return log_error(&m->log, ERROR_ARGUMENT, "no times: open the model with timed, and run it with WAIT");
+    const enum status status = gpu_program_times(m->last_program, names, ns, &n);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < MIN(n, *count); i++)
+        stages[i] = (struct stapes_stage){names[i], ns[i] * 1e-9};
+    *count = n;
     return OK;
 }
 

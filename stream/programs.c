@@ -35,7 +35,7 @@ static enum status record_program(stapes_model *m, enum program_kind kind, uint3
     struct recorder r = {
         .kernels = m->kernels, .slots = slots, .state = m->state, .taps = m->has_taps ? &m->taps : NULL};
     const char *name = kind == PROGRAM_FRAME ? "frame" : "step";
-    r.status = gpu_program_begin(m->device, name, false, &r.program);
+    r.status = gpu_program_begin(m->device, name, m->timed, &r.program);
     if (r.status)
         return r.status;
     record_begin(m, &r);

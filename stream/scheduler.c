@@ -119,6 +119,7 @@ static enum status submit_one(stapes_model *m)
         m->failed = true;
         return status;
     }
+    m->last_program = m->programs[kind][program];
     m->submitted++;
     return OK;
 }

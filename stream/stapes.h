@@ -108,6 +108,7 @@ struct stapes_model_params {
     void *progress_user;
     int validation; /* run with Vulkan's validation layers; messages are logged as errors */
     int trace;      /* keep the intermediate arrays of every step for stapes_stream_dump. Slow. */
+    int timed;      /* time the stages of every tick for stapes_model_times */
 };
 
 STAPES_API int stapes_model_open(const struct stapes_model_params *params, stapes_model **out);
@@ -144,6 +145,14 @@ enum stapes_run {
  * Streams whose event queue is full stand still until polled. STAPES_ERROR_AGAIN with
  * STAPES_RUN_WAIT: some stream must be polled before more can be done. */
 STAPES_API int stapes_model_run(stapes_model *model, enum stapes_run how);
+
+struct stapes_stage {
+    const char *name; /* static */
+    double seconds;
+};
+/* Device times of the stages of the last tick (model opened with .timed, run with WAIT): writes at
+ * most *count and sets *count to their number, 0 where the device has no timestamps. */
+STAPES_API int stapes_model_times(stapes_model *model, struct stapes_stage *stages, uint32_t *count);
 
 /* --- Stream -------------------------------------------------------------------------------------- */
 

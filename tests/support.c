@@ -10,6 +10,7 @@
 #include <string.h>
 
 int passed, failed;
+bool timed;
 static const char *wanted_device, *wanted_kernels;
 static int validation = 1;
 
@@ -39,6 +40,8 @@ void support_init(int *argc, char **argv)
             wanted_kernels = argv[++i];
         else if (!strcmp(argv[i], "--no-validation"))
             validation = 0;
+        else if (!strcmp(argv[i], "--timed"))
+            timed = true;
         else
             argv[kept++] = argv[i];
     }
@@ -63,7 +66,7 @@ stapes_model *open_model(const char *path, uint32_t slots, bool trace)
     stapes_model *model = NULL;
     const struct stapes_model_params params = {
         .path = path, .device = wanted_device, .kernels = wanted_kernels, .slots = slots,
-        .trace = trace, .validation = validation, .log = print_log};
+        .trace = trace, .timed = timed, .validation = validation, .log = print_log};
     const int status = stapes_model_open(&params, &model);
     if (status == STAPES_ERROR_NO_DEVICE)
         exit(77);

@@ -107,11 +107,32 @@ uint32_t vk_memory_type(const VkPhysicalDeviceMemoryProperties *memory, bool dis
     return best;
 }
 
+/* A CPU device's heap is the host's memory, but lavapipe reports 2 GiB whatever the machine has.
+ * Returns what the kernel says is available, or 0 if it says nothing. */
+static uint64_t host_memory(const char *key)
+{
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *file = fopen("/proc/meminfo", "r");
+    const size_t length = strlen(key);
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof(line), file))
+        if (!strncmp(line, key, length) && sscanf(line + length, ": %llu", &kib) == 1)
+            break;
+    fclose(file);
+    return (uint64_t)kib * 1024;
+}
+
 uint64_t vk_heap_left(const struct vk_instance *instance, const struct vk_physical *physical,
                       uint32_t heap, uint64_t allocated_bytes)
 {
     uint64_t size = physical->memory.memoryHeaps[heap].size;
     uint64_t left = size > allocated_bytes ? size - allocated_bytes : 0;
+    if (physical->info.type == GPU_TYPE_CPU) {
+        const uint64_t available = host_memory("MemAvailable");
+        return available ? available : left;
+    }
     if (!(physical->info.features & GPU_FEATURE_MEMORY_BUDGET))
         return left;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
@@ -183,6 +204,8 @@ static void describe_memory(const struct vk_instance *instance, struct vk_physic
         return;
     uint32_t heap = p->memory.memoryTypes[type].heapIndex;
     p->info.memory_bytes = p->memory.memoryHeaps[heap].size;
+    if (p->info.type == GPU_TYPE_CPU)
+        p->info.memory_bytes = MAX(p->info.memory_bytes, host_memory("MemTotal"));
     p->info.free_memory_bytes = vk_heap_left(instance, p, heap, 0);
 }
 
