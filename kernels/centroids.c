@@ -11,10 +11,12 @@ void centroids_ref(const struct kernel_case *c)
     const float *usage = c->data[1];
     for (uint32_t bin = 0; bin < p->bins; bin++)
         for (uint32_t d = 0; d < p->dim; d++)
-            sum[bin * p->dim + d] = (float)((double)sum[bin * p->dim + d] / fmaxf(usage[bin], 1e-5f));
+            sum[bin * p->dim + d] =
+                (float)((double)sum[bin * p->dim + d] / fmaxf(usage[bin], 1e-5f));
 }
 
-bool centroids_cases(enum kernel_id id, uint32_t index, const struct case_source *s, struct kernel_case *out)
+bool centroids_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
+                     struct kernel_case *out)
 {
     static const struct centroids_params shapes[] = {{1, 1}, {5, 3}, {33, 32}, {257, 129}};
     static const float usages[] = {0, 5e-6f, 1e-5f, 1.5e-5f, 1, 3e5f, -1};
@@ -33,7 +35,8 @@ bool centroids_cases(enum kernel_id id, uint32_t index, const struct case_source
     for (uint32_t i = 0; i < p->bins; i++)
         usage[i] = i % 8 < COUNT_OF(usages) ? usages[(i + index) % COUNT_OF(usages)]
                                             : 100 + 100 * case_uniform(s);
-    out->tolerance_relative = 3.5e-7; /* Vulkan allows a division 2.5 ulp, and 1e-5 may be one off */
+    out->tolerance_relative =
+        3.5e-7; /* Vulkan allows a division 2.5 ulp, and 1e-5 may be one off */
     out->bytes = 8.0 * out->words[0];
     out->flops = out->words[0];
     return true;

@@ -39,16 +39,13 @@ void embed_ref(const struct kernel_case *c)
 
 static const struct embed_params shapes[] = {
     /* slots, tables, table_rows, dim, ids_base, ids_slot_stride, x_slot_stride, accumulate */
-    {1, 1, 1, 1, 0, 1, 1, 0},
-    {1, 1, 5, 3, 0, 1, 3, 0},
-    {2, 3, 7, 32, 0, 3, 32, 0},
-    {3, 4, 9, 33, 2, 8, 41, 1},
-    {2, 1, 300, 67, 0, 1, 68, 1},
-    {1, 33, 17, 160, 1, 34, 160, 0},
+    {1, 1, 1, 1, 0, 1, 1, 0},      {1, 1, 5, 3, 0, 1, 3, 0},     {2, 3, 7, 32, 0, 3, 32, 0},
+    {3, 4, 9, 33, 2, 8, 41, 1},    {2, 1, 300, 67, 0, 1, 68, 1}, {1, 33, 17, 160, 1, 34, 160, 0},
     {5, 2, 33, 257, 0, 3, 300, 0},
 };
 
-bool embed_cases(enum kernel_id id, uint32_t index, const struct case_source *s, struct kernel_case *out)
+bool embed_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
+                 struct kernel_case *out)
 {
     if (index >= COUNT_OF(shapes))
         return false;
@@ -87,7 +84,8 @@ bool embed_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
     }
 
     out->tolerance_absolute = evaluate(out, false);
-    out->bytes = 4.0 * ((double)(words[0] + words[1]) / p->table_rows * p->slots + p->slots * p->dim);
+    out->bytes =
+        4.0 * ((double)(words[0] + words[1]) / p->table_rows * p->slots + p->slots * p->dim);
     out->flops = (double)p->slots * p->tables * p->dim;
     return true;
 }

@@ -64,7 +64,8 @@ static enum status find(const struct log *log, const char *name, size_t length, 
             used += row_length;
         }
     }
-    log_error(log, ERROR_ARGUMENT, "no kernel is called '%.*s'; the kernels are:", (int)length, name);
+    log_error(log, ERROR_ARGUMENT, "no kernel is called '%.*s'; the kernels are:", (int)length,
+              name);
     for (const char *line = legal; *line;) { /* a message holds 1023 characters */
         size_t n = strlen(line);
         if (n > 900)
@@ -160,8 +161,7 @@ enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, con
         return base;
     for (int i = 0; i < KERNEL_COUNT; i++) {
         const enum kernel_id id = (enum kernel_id)i;
-        if (kernel_table[i].base != base || !runs(set, id) ||
-            !kernel_table[i].suits(params))
+        if (kernel_table[i].base != base || !runs(set, id) || !kernel_table[i].suits(params))
             continue;
         if (forced && !set->forced[i])
             continue;

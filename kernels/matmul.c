@@ -37,7 +37,8 @@ static struct bounded row_times_column(const struct kernel_case *c, uint32_t row
     const uint32_t type = weights_type(c->id);
     double sum = 0, squares = 0, magnitude = 0;
     for (uint32_t i = 0; i < p->k; i++) {
-        const double product = weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i) * x[i];
+        const double product =
+            weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i) * x[i];
         sum += product;
         squares += product * product;
         magnitude += fabs(product);
@@ -88,7 +89,8 @@ static double evaluate(const struct kernel_case *c, bool write)
                 continue;
             y[at] = (float)(p->flags & MATMUL_ELU ? elu(v.value) : v.value);
             if (p->flags & MATMUL_DUAL)
-                y2[p->y2_base + slot * p->y2_slot_stride + t * p->y2_col_stride + o] = (float)elu(v.value);
+                y2[p->y2_base + slot * p->y2_slot_stride + t * p->y2_col_stride + o] =
+                    (float)elu(v.value);
         }
     }
     return worst;
@@ -101,7 +103,7 @@ void matmul_ref(const struct kernel_case *c)
 
 struct shape {
     uint32_t rows, k, per_slot, slots, flags;
-    uint32_t shift; /* odd bases, row offsets and gaps of this many words; 0: dense and aligned */
+    uint32_t shift;  /* odd bases, row offsets and gaps of this many words; 0: dense and aligned */
     uint32_t stride; /* of overlapping columns of x; 0: k */
     float weights, inputs; /* magnitudes; 0: 1 */
 };
@@ -121,7 +123,9 @@ static const struct shape shapes[] = {
     {66, 96, 8, 2, MATMUL_GATE | MATMUL_SCALE | MATMUL_ADD | MATMUL_ELU, 3, 0, 0, 0},
     {16, 100, 2, 1, MATMUL_GELU, 0, 0, 0, 3},
     {64, 128, 2, 2, MATMUL_SCALE | MATMUL_ADD_TO, 0, 0, 0, 0},
-    {63, 255, 9, 1, MATMUL_BIAS | MATMUL_GELU | MATMUL_SCALE | MATMUL_ADD | MATMUL_ADD_TO | MATMUL_DUAL, 2, 0, 0, 0},
+    {63, 255, 9, 1,
+     MATMUL_BIAS | MATMUL_GELU | MATMUL_SCALE | MATMUL_ADD | MATMUL_ADD_TO | MATMUL_DUAL, 2, 0, 0,
+     0},
     {4, 7, 67, 2, MATMUL_BIAS, 1, 1, 0, 0},
     {24, 96, 33, 2, MATMUL_BIAS | MATMUL_DUAL, 0, 32, 0, 0},
     {65, 40, 16, 1, MATMUL_BIAS | MATMUL_ELU, 0, 20, 0, 0},
@@ -157,7 +161,8 @@ static uint32_t columns(const struct shape *h, uint32_t n, uint32_t stride, uint
     return *base + (h->slots - 1) * *slot_stride + (h->per_slot - 1) * *col_stride + n;
 }
 
-bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s, struct kernel_case *out)
+bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
+                  struct kernel_case *out)
 {
     if (index >= COUNT_OF(shapes))
         return false;
@@ -175,8 +180,8 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
     p->flags = h->flags;
     p->w_row = h->shift;
     p->row_offset = h->shift;
-    snprintf(out->text, sizeof(out->text), "%ux%u, %u slots of %u, flags 0x%x, shift %u, stride %u", p->rows, p->k,
-             h->slots, h->per_slot, h->flags, h->shift, h->stride);
+    snprintf(out->text, sizeof(out->text), "%ux%u, %u slots of %u, flags 0x%x, shift %u, stride %u",
+             p->rows, p->k, h->slots, h->per_slot, h->flags, h->shift, h->stride);
 
     uint32_t *words = out->words;
     weights_words(type, p->w_row + p->rows, p->k, &words[0], &words[1]);
@@ -204,7 +209,8 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
             ((uint32_t *)out->data[6])[i] = CASE_POISON;
 
     out->tolerance_absolute = evaluate(out, false);
-    out->bytes = 4.0 * ((double)(words[0] + words[1]) * p->rows / (p->rows + p->w_row) + words[2] + words[6]);
+    out->bytes = 4.0 * ((double)(words[0] + words[1]) * p->rows / (p->rows + p->w_row) + words[2] +
+                        words[6]);
     out->flops = 2.0 * p->rows * p->k * p->cols;
     return true;
 }

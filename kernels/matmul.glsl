@@ -26,6 +26,7 @@ layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 #define BLOCK_WORDS (32u / WORD_ELEMENTS)
 #endif
 
+/* Globals, because arrays of a specialized size are miscompiled as parameters of functions. */
 float acc[ROWS * COLS];
 uint w_at[ROWS];
 uint x_at[COLS];
@@ -85,16 +86,21 @@ void multiply_word(uint i, uint e, uint n)
 #if defined(BLOCK_WORDS)
 void multiply()
 {
-    for (uint b = 0u; b < p.k / 32u; b++) {
-        [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
-            sum[rc] = 0.0;
-        for (uint i = 0u; i < BLOCK_WORDS; i++)
-            multiply_word(b * BLOCK_WORDS + i, b * 32u + i * 4u, WORD_ELEMENTS);
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            vec2 pair = load_f16(plane1[scale_at[r] + b / 2u]);
-            float d = (b & 1u) == 0u ? pair.x : pair.y;
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
+    uint blocks = p.k / 32u;
+    for (uint pair = 0u; 2u * pair < blocks; pair++) {
+        uint scales[ROWS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            scales[r] = plane1[scale_at[r] + pair];
+        for (uint b = 2u * pair; b < min(2u * pair + 2u, blocks); b++) {
+            [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
+                sum[rc] = 0.0;
+            for (uint i = 0u; i < BLOCK_WORDS; i++)
+                multiply_word(b * BLOCK_WORDS + i, b * 32u + i * 4u, WORD_ELEMENTS);
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                float d = load_f16(scales[r] >> (b % 2u * 16u)).x;
+                [[unroll]] for (uint c = 0u; c < COLS; c++)
+                    acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
+            }
         }
     }
 }

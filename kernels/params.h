@@ -60,7 +60,8 @@
  * holds `rows` whole rows. Source row i of the chunk is row r = first_row + i of the tensor; it goes
  * to row dst_row + r, or, if half > 0 (a gated pair of halves), to
  * dst_row + (r < half ? 2 r : 2 (r - half) + 1).
- * taps > 1: a convolution weight [out, k / taps, taps] becomes [out, taps, k / taps]. */
+ * taps > 1: a convolution weight [out, k / taps, taps] becomes [out, taps, k / taps]; not for the
+ * block types. */
 struct repack_params {
     uint32_t rows, first_row, dst_row, half;
     uint32_t k, taps;
@@ -83,9 +84,9 @@ struct centroids_params {
 #define MATMUL_DUAL 128u   /* y2 = elu(v) as well */
 
 /* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this order,
- * the flags; output row o = r (r / 2 with GATE), and bias, scale, residual, y and y2 are all indexed
- * with row_offset + o. A convolution is this with overlapping columns: col_stride = stride * C,
- * k = taps * C. */
+ * the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale, residual, y
+ * and y2 are all indexed with row_offset + o. A convolution is this with overlapping columns:
+ * col_stride = stride * C, k = taps * C. */
 struct matmul_params {
     uint32_t rows, k, cols, per_slot;
     uint32_t w_row, row_offset, flags;

@@ -60,45 +60,62 @@ static uint32_t log2_floor(uint32_t value)
     return log;
 }
 
-/* Specialization: 1 rows and 2 columns of a tile, 3 log2 of the invocations along the rows, 4 x is
- * aligned, 5 flags. */
+static uint32_t log2_ceil(uint32_t value)
+{
+    return value <= 1 ? 0 : log2_floor(value - 1) + 1;
+}
+
+/* A tile of r rows and c columns loads r weights (fewer of packed types) and c activations for r *
+ * c products, and loads are what a CPU device is slow at: square and large is best, as long as
+ * enough invocations remain for the cores and their lanes. Columns of different slots share a tile
+ * where a slot has one column; the order of a sum is the same in every tile. Specialization: 1 rows
+ * and 2 columns of a tile, 3 log2 of the invocations along the rows, 4 unused, 5 flags. */
 void plan_matmul(const void *params, struct kernel_plan *plan)
 {
     const struct matmul_params *p = params;
-    const uint32_t local_size = 16;
-    const uint32_t strip = p->per_slot == 1 ? p->cols : p->per_slot;
-    const uint32_t strips = p->per_slot == 1 ? 1 : p->cols / p->per_slot;
-    uint32_t tile_rows, tile_cols, lanes;
+    const uint32_t enough = 48;
+    const uint32_t least_rows = p->flags & MATMUL_GATE ? 2 : 1;
+    const bool single = p->per_slot == 1;
+    const uint32_t strip = single ? p->cols : p->per_slot;
+    uint32_t rows = 1u << MIN(log2_ceil(p->rows), 4);
+    uint32_t cols = 1u << MIN(log2_ceil(strip), single ? 2 : 4);
 
-    tile_cols = p->per_slot >= 4 ? 4 : p->per_slot;
-    if (p->per_slot >= 4)
-        tile_rows = 4;
-    else
-        tile_rows = p->rows >= 256 ? 8 : p->rows >= 64 ? 4 : 2;
-    while (tile_rows > 2 && tile_rows > p->rows)
-        tile_rows /= 2;
-    if (p->rows == 1)
-        tile_rows = 1;
-
-    lanes = MIN(log2_floor(div_up(p->rows, tile_rows)), 4);
-    if (div_up(strip, tile_cols) == 1)
-        lanes = 4;
+    while (rows * cols > 64 || (rows > 8 && cols > 4)) {
+        if (rows >= cols)
+            rows /= 2;
+        else
+            cols /= 2;
+    }
+    while (div_up(p->rows, rows) * (single ? 1 : div_up(strip, cols)) < enough) {
+        if (rows > least_rows && (rows >= cols || single))
+            rows /= 2;
+        else if (cols > 1 && !single)
+            cols /= 2;
+        else
+            break;
+    }
+    const uint32_t row_tiles = div_up(p->rows, rows), col_tiles = div_up(strip, cols);
+    const uint64_t tiles = (uint64_t)row_tiles * col_tiles;
+    const uint32_t local_size = tiles < 256 ? 8 : tiles < 1024 ? 16 : 32;
+    uint32_t lanes = MIN(log2_ceil(row_tiles), log2_floor(local_size));
+    while (lanes < log2_floor(local_size) && local_size >> lanes > col_tiles)
+        lanes++;
 
     plan->n_spec = 6;
     plan->spec[0] = local_size;
-    plan->spec[1] = tile_rows;
-    plan->spec[2] = tile_cols;
+    plan->spec[1] = MAX(rows, least_rows);
+    plan->spec[2] = cols;
     plan->spec[3] = lanes;
-    plan->spec[4] = x_aligned(p);
+    plan->spec[4] = 0;
     plan->spec[5] = p->flags;
-    plan->groups[0] = div_up(p->rows, tile_rows << lanes);
-    plan->groups[1] = div_up(strip, tile_cols * (local_size >> lanes));
-    plan->groups[2] = strips;
+    plan->groups[0] = div_up(p->rows, plan->spec[1] << lanes);
+    plan->groups[1] = div_up(strip, cols * (local_size >> lanes));
+    plan->groups[2] = single ? 1 : p->cols / p->per_slot;
 }
 
 /* Specialization: 1 rows and 2 columns of a group, 3 log2 of its invocations, 4 x is aligned,
- * 5 flags. The number of columns picks only how many share a read of the weights; what it picks does
- * not change the order of any sum. */
+ * 5 flags. The number of columns picks only how many share a read of the weights; what it picks
+ * does not change the order of any sum. */
 void plan_matmul_wg(const void *params, struct kernel_plan *plan)
 {
     const struct matmul_params *p = params;

@@ -15,7 +15,8 @@
 #include "kernels/kernels.def"
 #undef KERNEL
 
-/* `invocations` of a kernel that finds its place with global_index(): folded into two dimensions. */
+/* `invocations` of a kernel that finds its place with global_index(): folded into two dimensions.
+ */
 static inline void plan_fold(struct kernel_plan *plan, uint32_t local_size, uint64_t invocations)
 {
     uint64_t groups = (invocations + local_size - 1) / local_size;

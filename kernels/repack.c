@@ -80,7 +80,8 @@ static const struct repack_params shapes[] = {
     {257, 100, 0, 0, 40, 5, TYPE_F16}, {33, 0, 2, 0, 160, 0, TYPE_F16},
 };
 
-bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s, struct kernel_case *out)
+bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
+                  struct kernel_case *out)
 {
     if (index >= COUNT_OF(shapes))
         return false;
@@ -109,8 +110,9 @@ bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s
         break;
     default: bytes = (uint64_t)p->rows * p->k * (p->src_type == TYPE_F32 ? 4 : 2);
     }
-    snprintf(out->text, sizeof(out->text), "%u rows of %u, first %u, to %u, half %u, taps %u, from type %u", p->rows,
-             p->k, p->first_row, p->dst_row, p->half, p->taps, p->src_type);
+    snprintf(out->text, sizeof(out->text),
+             "%u rows of %u, first %u, to %u, half %u, taps %u, from type %u", p->rows, p->k,
+             p->first_row, p->dst_row, p->half, p->taps, p->src_type);
 
     uint32_t last = 0;
     for (uint32_t i = 0; i < p->rows; i++)
@@ -124,7 +126,8 @@ bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s
     uint32_t *source = out->data[0];
     for (uint32_t i = 0; i < out->words[0]; i++)
         source[i] = s->random(s->state);
-    if (id == KERNEL_repack_f32 && p->src_type == TYPE_F16) /* denormals, both zeros, the extremes */
+    if (id == KERNEL_repack_f32 &&
+        p->src_type == TYPE_F16) /* denormals, both zeros, the extremes */
         for (uint32_t i = 0; i < out->words[0] && i < 64; i++)
             source[i] = (i * 37 & 1023) | (i % 3 == 0 ? 0x80007bffu : 0x04008000u);
     if (id == KERNEL_repack_f32) /* infinities and NaNs are nothing that weights hold */

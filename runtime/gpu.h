@@ -34,6 +34,8 @@ enum gpu_feature {
     GPU_FEATURE_SUBGROUP_ARITHMETIC = 1 << 1,
     GPU_FEATURE_TIMESTAMPS = 1 << 2,
     GPU_FEATURE_MEMORY_BUDGET = 1 << 3,
+    GPU_FEATURE_FAST_TEXELS = 1 << 4, /* a CPU device: texel fetches cost far less than loads from
+                                       * storage buffers (bench/RESULTS.md) */
 };
 
 struct gpu_device_info {
@@ -119,13 +121,15 @@ struct gpu_binding {
     enum gpu_access access;
 };
 
-/* A compute pipeline: entry point "main", set 0, bindings 0..n-1 storage buffers, parameters as
+/* A compute pipeline: entry point "main", set 0, bindings 0..n-1 storage or texel buffers, parameters as
  * push constants, specialization constants 0..n_spec-1. Created through the device's cache. */
 struct gpu_pipeline_params {
     const char *name;
     const uint32_t *spirv;
     size_t spirv_bytes;
     uint32_t n_bindings;
+    uint32_t texel_bindings; /* bit i: binding i is a uniform texel buffer of 16-byte words (RGBA32_UINT),
+                              * read only; asks for GPU_FEATURE_FAST_TEXELS */
     uint32_t params_bytes; /* multiple of 4 */
     uint32_t n_spec;
     const uint32_t *spec;

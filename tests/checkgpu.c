@@ -123,7 +123,8 @@ static struct layout lay_out(const struct kernel_case *c, uint32_t n)
     for (uint32_t b = 0; b < n; b++) {
         layout.offset[b] = layout.bytes;
         if (c->words[b])
-            layout.bytes = align_up(layout.bytes + c->words[b] * 4 + GUARD_BYTES, GPU_OFFSET_ALIGNMENT);
+            layout.bytes =
+                align_up(layout.bytes + c->words[b] * 4 + GUARD_BYTES, GPU_OFFSET_ALIGNMENT);
     }
     return layout;
 }
@@ -141,8 +142,8 @@ static uint32_t *make_image(const struct kernel_case *c, const struct layout *la
     return image;
 }
 
-static enum status get_pipeline(struct checker *k, enum kernel_id id, const struct kernel_plan *plan,
-                                gpu_pipeline **out)
+static enum status get_pipeline(struct checker *k, enum kernel_id id,
+                                const struct kernel_plan *plan, gpu_pipeline **out)
 {
     const struct kernel_info *info = &kernel_table[id];
     for (uint32_t i = 0; i < k->n_pipelines; i++) {
@@ -201,7 +202,8 @@ static enum status run(struct checker *k, enum kernel_id id, const struct kernel
     if (k->buffer && gpu_buffer_size(k->buffer) < layout->bytes)
         gpu_buffer_destroy(k->device, &k->buffer);
     if (!k->buffer) {
-        const struct gpu_buffer_params params = {.name = "case", .size_bytes = MAX(layout->bytes, 1u << 20)};
+        const struct gpu_buffer_params params = {.name = "case",
+                                                 .size_bytes = MAX(layout->bytes, 1u << 20)};
         if ((status = gpu_buffer_create(k->device, &params, &k->buffer)))
             return status;
     }
@@ -210,14 +212,17 @@ static enum status run(struct checker *k, enum kernel_id id, const struct kernel
         return status;
     if ((status = gpu_buffer_write(k->device, k->buffer, 0, image, layout->bytes)))
         return status;
-    /* The guard behind is part of the range: drivers that drop accesses beyond it would hide them. */
+    /* The guard behind is part of the range: drivers that drop accesses beyond it would hide them.
+     */
     for (uint32_t b = 0; b < layout->n; b++)
         if (c->words[b])
-            ranges[b] = (struct gpu_range){k->buffer, layout->offset[b], c->words[b] * 4 + GUARD_BYTES};
+            ranges[b] =
+                (struct gpu_range){k->buffer, layout->offset[b], c->words[b] * 4 + GUARD_BYTES};
     kernel_bind(id, ranges, bindings);
     if ((status = gpu_program_begin(k->device, info->name, false, &program)))
         return status;
-    if (!(status = gpu_program_dispatch(program, pipeline, bindings, c->params.bytes, plan.groups)) &&
+    if (!(status =
+              gpu_program_dispatch(program, pipeline, bindings, c->params.bytes, plan.groups)) &&
         !(status = gpu_program_end(program)) && !(status = gpu_program_submit(program, &ticket)) &&
         !(status = gpu_wait(k->device, ticket, UINT64_MAX)))
         status = gpu_buffer_read(k->device, k->buffer, 0, image, layout->bytes);
@@ -240,7 +245,8 @@ static void print_map(const bool *bad, uint32_t words)
         bool any = false;
         for (uint32_t w = from; w < to; w++)
             any |= bad[w];
-        fprintf(stderr, "%s%c%s", i % 64 ? "" : "    ", any ? 'x' : '.', i % 64 == 63 || i + 1 == cells ? "\n" : "");
+        fprintf(stderr, "%s%c%s", i % 64 ? "" : "    ", any ? 'x' : '.',
+                i % 64 == 63 || i + 1 == cells ? "\n" : "");
     }
 }
 
@@ -259,20 +265,22 @@ static double share(const struct kernel_case *c, char element, uint32_t got, uin
     if (element != 'f' || !isfinite(as_float(want)) || !isfinite(as_float(got)))
         return INFINITY;
     const double error = fabs((double)as_float(got) - as_float(want));
-    const double allowed = c->tolerance_absolute + c->tolerance_relative * fabs((double)as_float(want));
+    const double allowed =
+        c->tolerance_absolute + c->tolerance_relative * fabs((double)as_float(want));
     return error == 0 ? 0 : allowed > 0 ? error / allowed : INFINITY;
 }
 
-static void print_failure(const struct checker *k, enum kernel_id id, uint32_t index, const struct kernel_case *c,
-                          const char *what)
+static void print_failure(const struct checker *k, enum kernel_id id, uint32_t index,
+                          const struct kernel_case *c, const char *what)
 {
     fprintf(stderr, "FAILED %s, case %u (%s): %s\n", kernel_table[id].name, index, c->text, what);
     fprintf(stderr, "  device %s, --seed %llu\n", gpu_device_get_info(k->device)->name,
             (unsigned long long)k->options->seed);
 }
 
-static bool compare_binding(const struct checker *k, enum kernel_id id, uint32_t index, const struct kernel_case *c,
-                            uint32_t b, const uint32_t *got, struct row_result *result)
+static bool compare_binding(const struct checker *k, enum kernel_id id, uint32_t index,
+                            const struct kernel_case *c, uint32_t b, const uint32_t *got,
+                            struct row_result *result)
 {
     const char element = kernel_table[id].elements[b];
     const uint32_t *want = c->data[b];
@@ -292,7 +300,8 @@ static bool compare_binding(const struct checker *k, enum kernel_id id, uint32_t
     }
     if (most > result->worst) {
         result->worst = most;
-        snprintf(result->worst_at, sizeof(result->worst_at), "case %u (%s), binding %u[%u]", index, c->text, b, worst);
+        snprintf(result->worst_at, sizeof(result->worst_at), "case %u (%s), binding %u[%u]", index,
+                 c->text, b, worst);
     }
     if (n) {
         char what[64];
@@ -302,11 +311,14 @@ static bool compare_binding(const struct checker *k, enum kernel_id id, uint32_t
         for (int i = 0; i < (first == worst ? 1 : 2); i++) {
             const uint32_t at = shown[i];
             if (element == 'f')
-                fprintf(stderr, "  %s [%u]: expected %.9g (%08x), got %.9g (%08x), tolerance %.3g + %.3g relative\n",
-                        i ? "worst" : "first", at, as_float(want[at]), want[at], as_float(got[at]), got[at],
-                        c->tolerance_absolute, c->tolerance_relative);
+                fprintf(stderr,
+                        "  %s [%u]: expected %.9g (%08x), got %.9g (%08x), tolerance %.3g + %.3g "
+                        "relative\n",
+                        i ? "worst" : "first", at, as_float(want[at]), want[at], as_float(got[at]),
+                        got[at], c->tolerance_absolute, c->tolerance_relative);
             else
-                fprintf(stderr, "  %s [%u]: expected %08x, got %08x\n", i ? "worst" : "first", at, want[at], got[at]);
+                fprintf(stderr, "  %s [%u]: expected %08x, got %08x\n", i ? "worst" : "first", at,
+                        want[at], got[at]);
         }
         print_map(bad, words);
     }
@@ -314,8 +326,8 @@ static bool compare_binding(const struct checker *k, enum kernel_id id, uint32_t
     return n == 0;
 }
 
-static bool guards_intact(const struct layout *layout, const struct kernel_case *c, const uint32_t *image,
-                          char *what, size_t size)
+static bool guards_intact(const struct layout *layout, const struct kernel_case *c,
+                          const uint32_t *image, char *what, size_t size)
 {
     uint64_t at = 0;
     for (uint32_t b = 0; b <= layout->n; b++) {
@@ -323,8 +335,8 @@ static bool guards_intact(const struct layout *layout, const struct kernel_case 
         for (; at < end; at++) {
             if (image[at] == GUARD_WORD)
                 continue;
-            snprintf(what, size, "guard before binding %u: %08x at word %lld from there", b, image[at],
-                     (long long)at - (long long)end);
+            snprintf(what, size, "guard before binding %u: %08x at word %lld from there", b,
+                     image[at], (long long)at - (long long)end);
             return false;
         }
         if (b < layout->n)
@@ -355,8 +367,9 @@ static bool narrow(enum kernel_id id, struct kernel_case *c)
 }
 
 /* What slot 0 alone writes must be there, bit for bit, when all slots ran. */
-static bool check_alone(struct checker *k, enum kernel_id id, uint32_t index, const struct kernel_case *c,
-                        const struct layout *layout, const uint32_t *before, const uint32_t *full)
+static bool check_alone(struct checker *k, enum kernel_id id, uint32_t index,
+                        const struct kernel_case *c, const struct layout *layout,
+                        const uint32_t *before, const uint32_t *full)
 {
     struct kernel_case one = *c;
     if (!narrow(id, &one))
@@ -377,8 +390,9 @@ static bool check_alone(struct checker *k, enum kernel_id id, uint32_t index, co
             if (image[at] == before[at] || image[at] == full[at])
                 continue;
             char what[128];
-            snprintf(what, sizeof(what), "binding %u[%u]: slot 0 alone gives %08x, among others %08x", b, i,
-                     image[at], full[at]);
+            snprintf(what, sizeof(what),
+                     "binding %u[%u]: slot 0 alone gives %08x, among others %08x", b, i, image[at],
+                     full[at]);
             print_failure(k, id, index, c, what);
             same = false;
             break;
@@ -452,12 +466,14 @@ static struct row_result check_row(struct checker *k, enum kernel_id id)
 
 static void usage(FILE *to)
 {
-    fputs("usage: checkgpu [--kernel PATTERN] [--device D] [--seed N] [--all | --no-all] [--validation]\n"
+    fputs("usage: checkgpu [--kernel PATTERN] [--device D] [--seed N] [--all | --no-all] "
+          "[--validation]\n"
           "                [--list] [--verbose]\n"
           "  --kernel PATTERN  only rows whose name matches (* ? [])\n"
           "  --device D        index, or part of a name\n"
           "  --seed N          of the generated cases (0 to 2^64 - 1)\n"
-          "  --all             also rows that want fast barriers, which CPU devices lack (their default)\n"
+          "  --all             also rows that want fast barriers, which CPU devices lack (their "
+          "default)\n"
           "  --no-all          only rows that the device would be given\n"
           "  --validation      with the validation layer; a message is a failure\n"
           "  --list            names of the rows, and what they need\n"
@@ -469,7 +485,9 @@ static int parse(int argc, char **argv, struct options *o, int *all)
 {
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
-        const char **value = !strcmp(name, "--kernel") ? &o->pattern : !strcmp(name, "--device") ? &o->device : NULL;
+        const char **value = !strcmp(name, "--kernel")   ? &o->pattern
+                             : !strcmp(name, "--device") ? &o->device
+                                                         : NULL;
         const bool seed = !strcmp(name, "--seed");
         if ((value || seed) && i + 1 == argc) {
             fprintf(stderr, "checkgpu: %s wants a value\n", name);
@@ -482,7 +500,8 @@ static int parse(int argc, char **argv, struct options *o, int *all)
             errno = 0;
             o->seed = strtoull(argv[++i], &end, 0);
             if (errno || end == argv[i] || *end || strchr(argv[i], '-')) {
-                fprintf(stderr, "checkgpu: --seed wants a number from 0 to 2^64 - 1, not '%s'\n", argv[i]);
+                fprintf(stderr, "checkgpu: --seed wants a number from 0 to 2^64 - 1, not '%s'\n",
+                        argv[i]);
                 return 2;
             }
         } else if (!strcmp(name, "--all")) {
@@ -531,7 +550,8 @@ static int check_all(struct checker *k)
     uint32_t passed = 0, failed = 0, skipped = 0;
     if (k->options->all)
         features |= GPU_FEATURE_FAST_BARRIERS;
-    printf("checkgpu: %s (%s), seed %llu\n", info->name, info->driver, (unsigned long long)k->options->seed);
+    printf("checkgpu: %s (%s), seed %llu\n", info->name, info->driver,
+           (unsigned long long)k->options->seed);
     for (int i = 0; i < KERNEL_COUNT; i++) {
         const enum kernel_id id = (enum kernel_id)i;
         if (!selected(k->options, id))
@@ -545,9 +565,10 @@ static int check_all(struct checker *k)
         clock_gettime(CLOCK_MONOTONIC, &from);
         const struct row_result r = check_row(k, id);
         clock_gettime(CLOCK_MONOTONIC, &to);
-        const double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6;
-        printf("%-18s %3u cases %s %6.0f ms, at most %.2f of the tolerance", kernel_table[i].name, r.cases,
-               r.failures || !r.cases ? "FAILED" : "passed", ms, r.worst);
+        const double ms =
+            (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6;
+        printf("%-18s %3u cases %s %6.0f ms, at most %.2f of the tolerance", kernel_table[i].name,
+               r.cases, r.failures || !r.cases ? "FAILED" : "passed", ms, r.worst);
         if (r.worst > 0)
             printf(": %s", r.worst_at);
         putchar('\n');

@@ -279,8 +279,6 @@ void gpu_device_destroy(gpu_device **handle)
         vk_cache_save(device);
         for (size_t i = 0; i < COUNT_OF(device->staging); i++)
             gpu_buffer_destroy(device, &device->staging[i]);
-        for (size_t i = 0; i < COUNT_OF(device->set_layouts); i++)
-            vk->vkDestroyDescriptorSetLayout(device->handle, device->set_layouts[i], NULL);
         vk->vkDestroyPipelineCache(device->handle, device->cache.handle, NULL);
         vk->vkDestroyCommandPool(device->handle, device->once_pool, NULL);
         vk->vkDestroySemaphore(device->handle, device->timeline, NULL);

@@ -272,6 +272,9 @@ enum status vk_physical_describe(const struct vk_instance *instance, const struc
         info->features |= GPU_FEATURE_SUBGROUP_ARITHMETIC;
     if (info->type != GPU_TYPE_CPU)
         info->features |= GPU_FEATURE_FAST_BARRIERS;
+    else if (limits->maxTexelBufferElements >= info->max_binding_bytes / VK_TEXEL_BYTES &&
+             limits->minTexelBufferOffsetAlignment <= GPU_OFFSET_ALIGNMENT)
+        info->features |= GPU_FEATURE_FAST_TEXELS;
     if (out->timestamp_bits > 0 && limits->timestampPeriod > 0) {
         info->features |= GPU_FEATURE_TIMESTAMPS;
         info->timestamp_ns = (double)limits->timestampPeriod;

@@ -16,6 +16,10 @@ static enum status check_params(const gpu_device *device, const struct gpu_pipel
     if (params->n_bindings > GPU_MAX_BINDINGS)
         return log_error(log, ERROR_ARGUMENT, "pipeline %s: %u bindings; at most %d are allowed",
                          name, params->n_bindings, GPU_MAX_BINDINGS);
+    if (params->texel_bindings >> params->n_bindings ||
+        (params->texel_bindings && !(device->physical.info.features & GPU_FEATURE_FAST_TEXELS)))
+        return log_error(log, ERROR_ARGUMENT, "pipeline %s: texel buffers 0x%x are not possible here",
+                         name, params->texel_bindings);
     if (params->params_bytes > GPU_MAX_PARAMS_BYTES || params->params_bytes % 4)
         return log_error(log, ERROR_ARGUMENT,
                          "pipeline %s: %u bytes of parameters; a multiple of 4 up to %d is allowed",
@@ -27,30 +31,25 @@ static enum status check_params(const gpu_device *device, const struct gpu_pipel
     return OK;
 }
 
-static enum status get_set_layout(gpu_device *device, uint32_t n_bindings,
-                                  VkDescriptorSetLayout *out)
+static enum status create_set_layout(gpu_device *device, gpu_pipeline *pipeline)
 {
-    VkDescriptorSetLayout *layout = &device->set_layouts[n_bindings];
     VkDescriptorSetLayoutBinding bindings[GPU_MAX_BINDINGS];
-    enum status status = OK;
-    for (uint32_t i = 0; i < n_bindings; i++)
+    for (uint32_t i = 0; i < pipeline->n_bindings; i++)
         bindings[i] = (VkDescriptorSetLayoutBinding){
             .binding = i,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorType = vk_descriptor_type(pipeline, i),
             .descriptorCount = 1,
             .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
         };
     const VkDescriptorSetLayoutCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-        .bindingCount = n_bindings,
+        .bindingCount = pipeline->n_bindings,
         .pBindings = bindings,
     };
-    if (!*layout)
-        status = vk_check(
-            device, device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, layout),
-            "vkCreateDescriptorSetLayout", NULL);
-    *out = *layout;
-    return status;
+    return vk_check(device,
+                    device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL,
+                                                           &pipeline->set_layout),
+                    "vkCreateDescriptorSetLayout", pipeline->name);
 }
 
 static enum status create_layout(gpu_device *device, gpu_pipeline *pipeline)
@@ -127,8 +126,9 @@ enum status gpu_pipeline_create(gpu_device *device, const struct gpu_pipeline_pa
         return log_error(&device->log, ERROR_MEMORY, "out of memory for pipeline %s", params->name);
     vk_copy_name(pipeline->name, params->name);
     pipeline->n_bindings = params->n_bindings;
+    pipeline->texel_bindings = params->texel_bindings;
     pipeline->params_bytes = params->params_bytes;
-    if ((status = get_set_layout(device, params->n_bindings, &pipeline->set_layout)) ||
+    if ((status = create_set_layout(device, pipeline)) ||
         (status = create_layout(device, pipeline)) ||
         (status = create_handle(device, params, pipeline)))
         goto fail;
@@ -150,5 +150,6 @@ void gpu_pipeline_destroy(gpu_device *device, gpu_pipeline **handle)
     vk_wait_quietly(device, device->last_ticket);
     device->vk.vkDestroyPipeline(device->handle, pipeline->handle, NULL);
     device->vk.vkDestroyPipelineLayout(device->handle, pipeline->layout, NULL);
+    device->vk.vkDestroyDescriptorSetLayout(device->handle, pipeline->set_layout, NULL);
     free(pipeline);
 }

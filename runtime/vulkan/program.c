@@ -164,15 +164,15 @@ static enum status grow_pools(gpu_program *program)
     if (!pools)
         return log_error(&device->log, ERROR_MEMORY, "out of memory for program %s", program->name);
     program->pools = pools;
-    const VkDescriptorPoolSize size = {
-        .type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-        .descriptorCount = n_sets * GPU_MAX_BINDINGS,
+    const VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n_sets * GPU_MAX_BINDINGS},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, n_sets * GPU_MAX_BINDINGS},
     };
     const VkDescriptorPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
         .maxSets = n_sets,
-        .poolSizeCount = 1,
-        .pPoolSizes = &size,
+        .poolSizeCount = COUNT_OF(sizes),
+        .pPoolSizes = sizes,
     };
     struct vk_descriptor_pool *pool = &pools[program->n_pools];
     *pool = (struct vk_descriptor_pool){.sets_left = n_sets};
@@ -184,11 +184,53 @@ static enum status grow_pools(gpu_program *program)
     return status;
 }
 
+/* The view of this part of a buffer; the program keeps it for the dispatches to come. */
+static enum status get_view(gpu_program *program, const struct vk_span *span, VkBufferView *out)
+{
+    gpu_device *device = program->device;
+    const uint64_t end = align_up(span->end, VK_TEXEL_BYTES);
+    for (uint32_t i = 0; i < program->n_views; i++) {
+        struct vk_view *view = &program->views[i];
+        if (view->buffer == span->buffer && view->begin == span->begin && view->end == end) {
+            *out = view->handle;
+            return OK;
+        }
+    }
+    if (program->n_views == program->views_capacity) {
+        const uint32_t capacity = program->views_capacity ? 2 * program->views_capacity : 64;
+        struct vk_view *views = realloc(program->views, capacity * sizeof(*views));
+        if (!views)
+            return log_error(&device->log, ERROR_MEMORY, "out of memory for program %s",
+                             program->name);
+        program->views = views;
+        program->views_capacity = capacity;
+    }
+    struct vk_view *view = &program->views[program->n_views];
+    *view = (struct vk_view){.buffer = span->buffer, .begin = span->begin, .end = end};
+    const VkBufferViewCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+        .buffer = span->buffer,
+        .format = VK_FORMAT_R32G32B32A32_UINT,
+        .offset = span->begin,
+        .range = end - span->begin,
+    };
+    const enum status status =
+        vk_check(device, device->vk.vkCreateBufferView(device->handle, &info, NULL, &view->handle),
+                 "vkCreateBufferView for", program->name);
+    if (status)
+        return status;
+    device->work_count++;
+    program->n_views++;
+    *out = view->handle;
+    return OK;
+}
+
 static enum status bind_set(gpu_program *program, const gpu_pipeline *pipeline,
                             const struct access *accesses)
 {
     gpu_device *device = program->device;
     VkDescriptorBufferInfo buffers[GPU_MAX_BINDINGS];
+    VkBufferView views[GPU_MAX_BINDINGS];
     VkWriteDescriptorSet writes[GPU_MAX_BINDINGS];
     VkDescriptorSet set;
     if (program->n_pools == 0 || program->pools[program->n_pools - 1].sets_left == 0) {
@@ -215,9 +257,15 @@ static enum status bind_set(gpu_program *program, const gpu_pipeline *pipeline,
             .dstSet = set,
             .dstBinding = i,
             .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorType = vk_descriptor_type(pipeline, i),
             .pBufferInfo = &buffers[i],
+            .pTexelBufferView = &views[i],
         };
+        if (pipeline->texel_bindings >> i & 1) {
+            const enum status status = get_view(program, span, &views[i]);
+            if (status)
+                return status;
+        }
     }
     device->vk.vkUpdateDescriptorSets(device->handle, pipeline->n_bindings, writes, 0, NULL);
     device->vk.vkCmdBindDescriptorSets(program->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
@@ -396,6 +444,9 @@ void gpu_program_destroy(gpu_device *device, gpu_program **handle)
     for (uint32_t i = 0; i < program->n_pools; i++)
         device->vk.vkDestroyDescriptorPool(device->handle, program->pools[i].handle, NULL);
     free(program->pools);
+    for (uint32_t i = 0; i < program->n_views; i++)
+        device->vk.vkDestroyBufferView(device->handle, program->views[i].handle, NULL);
+    free(program->views);
     vk_hazards_deinit(&program->hazards);
     device->vk.vkDestroyQueryPool(device->handle, program->timers.pool, NULL);
     device->vk.vkDestroyCommandPool(device->handle, program->command_pool, NULL);

@@ -11,6 +11,7 @@
 #include "runtime/gpu.h"
 
 #define VK_NAME_BYTES 64
+#define VK_TEXEL_BYTES 16 /* of the one texel format, R32G32B32A32_UINT */
 #define VK_N_MEMORIES 3 /* enum gpu_memory */
 
 /* instance.c: the loader and an instance of our own. Each device has one, so that devices share
@@ -112,11 +113,17 @@ void vk_arena_release(gpu_device *device, gpu_buffer *buffer);
 struct gpu_pipeline {
     VkPipeline handle;
     VkPipelineLayout layout;
-    VkDescriptorSetLayout set_layout; /* the device's */
-    uint32_t n_bindings;
+    VkDescriptorSetLayout set_layout;
+    uint32_t n_bindings, texel_bindings;
     uint32_t params_bytes;
     char name[VK_NAME_BYTES];
 };
+
+static inline VkDescriptorType vk_descriptor_type(const gpu_pipeline *pipeline, uint32_t binding)
+{
+    return pipeline->texel_bindings >> binding & 1 ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                                   : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
 
 /* Pipeline cache on disk. Damage, a full disk and the like are logged, never errors. */
 enum status vk_cache_load(gpu_device *device, const char *dir);
@@ -138,7 +145,6 @@ struct gpu_device {
 
     struct vk_arena arena;
     struct vk_cache cache;
-    VkDescriptorSetLayout set_layouts[GPU_MAX_BINDINGS + 1];
 
     VkSemaphore timeline;
     uint64_t last_ticket;
@@ -213,12 +219,20 @@ struct vk_timers {
     uint32_t n_stages, n_marks;
 };
 
+struct vk_view {
+    VkBufferView handle;
+    VkBuffer buffer;
+    uint64_t begin, end;
+};
+
 struct gpu_program {
     gpu_device *device;
     VkCommandPool command_pool;
     VkCommandBuffer commands;
     struct vk_descriptor_pool *pools; /* the last one has room */
     uint32_t n_pools;
+    struct vk_view *views; /* texel buffers that the sets point to */
+    uint32_t n_views, views_capacity;
     struct vk_hazards hazards;
     struct vk_timers timers;
     VkPipeline bound;
