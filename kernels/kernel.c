@@ -198,6 +198,7 @@ static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct
                                       .spirv = info->spirv,
                                       .spirv_bytes = info->spirv_bytes,
                                       .n_bindings = (uint32_t)strlen(info->access),
+                                      .texel_bindings = kernel_texel_bindings(id),
                                       .params_bytes = info->params_bytes,
                                       .n_spec = plan->n_spec,
                                       .spec = plan->spec},
@@ -209,23 +210,36 @@ static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct
     return OK;
 }
 
+static bool reads(char access)
+{
+    return access == 'i' || access == 't';
+}
+
+uint32_t kernel_texel_bindings(enum kernel_id id)
+{
+    uint32_t texels = 0;
+    for (uint32_t i = 0; kernel_table[id].access[i]; i++)
+        texels |= (uint32_t)(kernel_table[id].access[i] == 't') << i;
+    return texels;
+}
+
 void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings)
 {
     const char *access = kernel_table[id].access;
     const struct gpu_range *written = &ranges[0];
     for (uint32_t i = (uint32_t)strlen(access); i-- > 0;)
-        if (access[i] != 'i' && ranges[i].buffer)
+        if (!reads(access[i]) && ranges[i].buffer)
             written = &ranges[i];
     for (uint32_t i = 0; access[i]; i++) {
         bindings[i].range = ranges[i];
-        bindings[i].access = access[i] == 'i'   ? GPU_READ
+        bindings[i].access = reads(access[i])   ? GPU_READ
                              : access[i] == 'o' ? GPU_WRITE
                                                 : GPU_READ_WRITE;
         if (ranges[i].buffer)
             continue;
         /* A shader declares it as written, and validation believes the declaration: it goes where
          * this dispatch writes anyway. */
-        bindings[i].range = access[i] == 'i' ? ranges[0] : *written;
+        bindings[i].range = reads(access[i]) ? ranges[0] : *written;
         bindings[i].access = GPU_READ;
     }
 }

@@ -26,7 +26,7 @@ struct kernel_info {
     const char *name;
     enum kernel_id base;
     uint32_t params_bytes;
-    const char *access;   /* i, o, x a binding */
+    const char *access;   /* i, t, o, x a binding */
     const char *elements; /* f, u, w a binding */
     uint32_t features;
     void (*plan)(const void *params, struct kernel_plan *plan);
@@ -52,6 +52,10 @@ gpu_device *kernel_set_device(const kernel_set *set);
 
 /* The row that a dispatch of `base` with these parameters takes. */
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params);
+
+/* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is only
+ * legal where it suits. */
+uint32_t kernel_texel_bindings(enum kernel_id id);
 
 /* Whether the set would use this row at all: the device has its features and `variants` allows it
  * ("plain" excludes rows that ask for features). */

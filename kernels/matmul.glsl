@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * matmul, plain form: a tile of ROWS x COLS results an invocation, no barriers. The workgroup is
- * 2^LANES_LOG2 invocations along the rows, the rest along the columns; the grid is (rows, columns of
- * a strip, strips). A strip is a slot's columns, or all columns where a slot has one, so that no
- * index needs a division. Sums run along k in order, whatever the tile: a result does not depend on
- * its neighbours.
+ * matmul, plain form: a tile of ROWS x COLS results an invocation, no barriers. Sums run along k in
+ * order, whatever the tile: a result does not depend on its neighbours.
  */
 #extension GL_EXT_control_flow_attributes : require
 #include "matmul_weights.glsl"
@@ -125,46 +122,4 @@ uint row_words()
 }
 #endif
 
-void main()
-{
-    uint lane = gl_LocalInvocationID.x & ((1u << LANES_LOG2) - 1u);
-    uint first_row = ((gl_WorkGroupID.x << LANES_LOG2) + lane) * ROWS;
-    uint col_lanes = gl_WorkGroupSize.x >> LANES_LOG2;
-    uint first_col = (gl_WorkGroupID.y * col_lanes + (gl_LocalInvocationID.x >> LANES_LOG2)) * COLS;
-    bool single = p.per_slot == 1u;
-    uint strip = single ? p.cols : p.per_slot;
-    if (first_row >= p.rows || first_col >= strip)
-        return;
-
-    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-        uint row = p.w_row + min(first_row + r, p.rows - 1u);
-        w_at[r] = row * row_words();
-#if defined(BLOCK_WORDS)
-        scale_at[r] = row * ((p.k / 32u + 1u) / 2u);
-#endif
-    }
-    [[unroll]] for (uint c = 0u; c < COLS; c++) {
-        uint col = min(first_col + c, strip - 1u);
-        x_at[c] = p.x_base + (single ? col * p.x_slot_stride
-                                     : gl_WorkGroupID.z * p.x_slot_stride + col * p.x_col_stride);
-    }
-    [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
-        acc[rc] = 0.0;
-
-    multiply();
-
-    /* A copy that a loop may index: acc itself stays in registers, and the epilogue is compiled once
-     * instead of once a result. */
-    float result[ROWS * COLS];
-    [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
-        result[rc] = acc[rc];
-    const uint step = (FLAGS & MATMUL_GATE) != 0u ? 2u : 1u;
-    uint n_rows = min(ROWS, p.rows - first_row), n_cols = min(COLS, strip - first_col);
-    [[dont_unroll]] for (uint c = 0u; c < n_cols; c++) {
-        uint slot = single ? first_col + c : gl_WorkGroupID.z;
-        uint t = single ? 0u : first_col + c;
-        [[dont_unroll]] for (uint r = 0u; r < n_rows; r += step)
-            finish((first_row + r) / step, slot, t, result[r * COLS + c],
-                   result[(r + step - 1u) * COLS + c]);
-    }
-}
+#include "matmul_tile.glsl"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bindings and epilogue that matmul.glsl and matmul_wg.glsl share. One of WEIGHT_F32, WEIGHT_F16,
+ * Bindings and epilogue that matmul.glsl, matmul_wg.glsl and matmul_tx.glsl share; the last reads x as
+ * texels (MATMUL_TEXELS). One of WEIGHT_F32, WEIGHT_F16,
  * WEIGHT_BF16, WEIGHT_Q8_0 and WEIGHT_Q4_0 is defined before.
  */
 #include "common.glsl"
@@ -11,8 +12,10 @@ layout(constant_id = 3) const uint LANES_LOG2 = 0u;
 layout(constant_id = 4) const uint X_ALIGNED = 0u; /* all columns of x begin at multiples of 4 words */
 layout(constant_id = 5) const uint FLAGS = 0u;     /* MATMUL_* */
 
+#if !defined(MATMUL_TEXELS)
 layout(set = 0, binding = 2) readonly buffer X { float x[]; };
 layout(set = 0, binding = 2) readonly buffer X4 { vec4 x4[]; };
+#endif
 layout(set = 0, binding = 3) readonly buffer Bias { float bias[]; };
 layout(set = 0, binding = 4) readonly buffer Scale { float scale[]; };
 layout(set = 0, binding = 5) readonly buffer Residual { float residual[]; };
@@ -21,6 +24,7 @@ layout(set = 0, binding = 7) writeonly buffer Y2 { float y2[]; };
 
 PARAMS(matmul_params);
 
+#if !defined(MATMUL_TEXELS)
 /* the four elements of column x from word i on */
 vec4 load_x(uint i)
 {
@@ -39,6 +43,8 @@ vec4 load_x_tail(uint i, uint n)
         v.z = x[i + 2u];
     return v;
 }
+
+#endif
 
 float dot_fma(vec4 w, vec4 v, float acc)
 {

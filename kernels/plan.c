@@ -13,6 +13,24 @@ bool suits_few_columns(const void *params)
     return p->per_slot <= 8;
 }
 
+static bool x_in_texels(const struct matmul_params *p)
+{
+    return (p->x_base | p->x_slot_stride | p->x_col_stride) % 4 == 0;
+}
+
+/* A texel holds 4 elements of f32, 8 and more of the other types. */
+bool suits_texels_of_4(const void *params)
+{
+    const struct matmul_params *p = params;
+    return p->k % 4 == 0 && x_in_texels(p);
+}
+
+bool suits_texels_of_8(const void *params)
+{
+    const struct matmul_params *p = params;
+    return p->k % 8 == 0 && x_in_texels(p);
+}
+
 void plan_repack_f32(const void *params, struct kernel_plan *plan)
 {
     const struct repack_params *p = params;
@@ -109,6 +127,35 @@ void plan_matmul(const void *params, struct kernel_plan *plan)
     plan->spec[4] = 0;
     plan->spec[5] = p->flags;
     plan->groups[0] = div_up(p->rows, plan->spec[1] << lanes);
+    plan->groups[1] = div_up(strip, cols * (local_size >> lanes));
+    plan->groups[2] = single ? 1 : p->cols / p->per_slot;
+}
+
+/* Fetches are cheap: small tiles, so that the accumulators stay in registers. Specialization as
+ * plan_matmul's. */
+void plan_matmul_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    const uint32_t local_size = 16, enough = 64;
+    const uint32_t least_rows = p->flags & MATMUL_GATE ? 2 : 1;
+    const bool single = p->per_slot == 1;
+    const uint32_t strip = single ? p->cols : p->per_slot;
+    uint32_t rows = 1u << MIN(log2_ceil(p->rows), 2), cols = 1u << MIN(log2_ceil(strip), 2);
+    while (rows > least_rows && div_up(p->rows, rows) * (single ? 1 : div_up(strip, cols)) < enough)
+        rows /= 2;
+    rows = MAX(rows, least_rows);
+    const uint32_t row_tiles = div_up(p->rows, rows), col_tiles = div_up(strip, cols);
+    uint32_t lanes = MIN(log2_ceil(row_tiles), log2_floor(local_size));
+    while (lanes < log2_floor(local_size) && local_size >> lanes > col_tiles)
+        lanes++;
+    plan->n_spec = 6;
+    plan->spec[0] = local_size;
+    plan->spec[1] = rows;
+    plan->spec[2] = cols;
+    plan->spec[3] = lanes;
+    plan->spec[4] = 0;
+    plan->spec[5] = p->flags;
+    plan->groups[0] = div_up(p->rows, rows << lanes);
     plan->groups[1] = div_up(strip, cols * (local_size >> lanes));
     plan->groups[2] = single ? 1 : p->cols / p->per_slot;
 }

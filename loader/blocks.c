@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Types of safetensors that GGUF has no number for: inspection only. */
 static const struct tensor_type_info types[] = {
     {TENSOR_F32, "f32", 1, 4, true},
     {TENSOR_F16, "f16", 1, 2, true},
@@ -38,6 +37,7 @@ static const struct tensor_type_info types[] = {
     {34, "tq1_0", 256, 54, false},
     {35, "tq2_0", 256, 66, false},
     {39, "mxfp4", 32, 17, false},
+    /* of safetensors */
     {TENSOR_BOOL, "bool", 1, 1, false},
     {TENSOR_U8, "u8", 1, 1, false},
     {TENSOR_U16, "u16", 1, 2, false},

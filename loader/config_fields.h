@@ -10,7 +10,8 @@
 enum config_kind { CONFIG_U32, CONFIG_BOOL, CONFIG_F32 };
 
 struct config_field {
-    const char *json; /* config.json's for the LM, mimi_config.json's for Mimi; dots lead into objects */
+    const char
+        *json; /* config.json's for the LM, mimi_config.json's for Mimi; dots lead into objects */
     const char *gguf; /* behind "<architecture>." */
     size_t offset;    /* in struct model_config */
     enum config_kind kind;
@@ -31,13 +32,15 @@ struct config_fields config_depformer_fields(void);
 struct config_fields config_mimi_fields(void);
 
 /* ERROR_FORMAT, logged, if it is out of range. `where` and `key` are for the message. */
-enum status config_set(const struct log *log, const char *where, const char *key, const struct config_field *field,
-                       double value, struct model_config *config);
+enum status config_set(const struct log *log, const char *where, const char *key,
+                       const struct config_field *field, double value, struct model_config *config);
 double config_get(const struct config_field *field, const struct model_config *config);
 
 /* config_read for either kind of source. */
-enum status config_read_json(const struct log *log, const struct source *source, struct model_config *config);
-enum status config_read_gguf(const struct log *log, const struct source *source, struct model_config *config);
+enum status config_read_json(const struct log *log, const struct source *source,
+                             struct model_config *config);
+enum status config_read_gguf(const struct log *log, const struct source *source,
+                             struct model_config *config);
 
 /* The name in general.architecture, in front of the keys. */
 const char *config_architecture(enum model_kind kind);

@@ -23,11 +23,12 @@ static const char *full_key(struct keys *keys, const char *key)
 static enum status wrong_type(const struct keys *keys, const char *expected)
 {
     bool there = gguf_find(keys->gguf, keys->full) != NULL;
-    return log_error(keys->log, ERROR_FORMAT, "%s: key %s is %s, expected %s", keys->gguf->path, keys->full,
-                     there ? "of another type" : "absent", expected);
+    return log_error(keys->log, ERROR_FORMAT, "%s: key %s is %s, expected %s", keys->gguf->path,
+                     keys->full, there ? "of another type" : "absent", expected);
 }
 
-static enum status read_fields(struct keys *keys, struct config_fields fields, struct model_config *config)
+static enum status read_fields(struct keys *keys, struct config_fields fields,
+                               struct model_config *config)
 {
     for (size_t i = 0; i < fields.count; i++) {
         const struct config_field *field = &fields.fields[i];
@@ -62,19 +63,22 @@ static enum status read_fields(struct keys *keys, struct config_fields fields, s
     return OK;
 }
 
-static enum status read_list(struct keys *keys, const char *name, uint32_t max, uint32_t limit, uint32_t *out, uint32_t *count)
+static enum status read_list(struct keys *keys, const char *name, uint32_t max, uint32_t limit,
+                             uint32_t *out, uint32_t *count)
 {
     const char *key = full_key(keys, name);
     const struct gguf_value *value = gguf_find(keys->gguf, key);
     if (!value || !value->array)
         return wrong_type(keys, "an array");
     if (value->count > max)
-        return log_error(keys->log, ERROR_FORMAT, "%s: key %s has %" PRIu64 " elements, the limit is %" PRIu32, keys->gguf->path, key,
-                         value->count, max);
+        return log_error(keys->log, ERROR_FORMAT,
+                         "%s: key %s has %" PRIu64 " elements, the limit is %" PRIu32,
+                         keys->gguf->path, key, value->count, max);
     for (uint32_t i = 0; i < value->count; i++) {
         uint64_t number;
         if (!gguf_element_u64(value, i, &number) || number > limit)
-            return log_error(keys->log, ERROR_FORMAT, "%s: key %s: element %" PRIu32 " is no whole number up to %" PRIu32,
+            return log_error(keys->log, ERROR_FORMAT,
+                             "%s: key %s: element %" PRIu32 " is no whole number up to %" PRIu32,
                              keys->gguf->path, key, i, limit);
         out[i] = (uint32_t)number;
     }
@@ -88,7 +92,8 @@ static enum status read_seconds(struct keys *keys, const char *name, double *out
     if (!gguf_get_f64(keys->gguf, key, out))
         return wrong_type(keys, "a float");
     if (!(*out >= 0 && *out <= 60))
-        return log_error(keys->log, ERROR_FORMAT, "%s: key %s is %g, expected 0 to 60", keys->gguf->path, key, *out);
+        return log_error(keys->log, ERROR_FORMAT, "%s: key %s is %g, expected 0 to 60",
+                         keys->gguf->path, key, *out);
     return OK;
 }
 
@@ -100,7 +105,8 @@ static enum status read_depformer(struct keys *keys, struct model_config *config
     enum status status = read_fields(keys, config_depformer_fields(), config);
     if (status)
         return status;
-    if (gguf_find(keys->gguf, full_key(keys, "depformer.norm")) && !gguf_get_bool(keys->gguf, keys->full, &depformer->norm))
+    if (gguf_find(keys->gguf, full_key(keys, "depformer.norm")) &&
+        !gguf_get_bool(keys->gguf, keys->full, &depformer->norm))
         return wrong_type(keys, "a bool");
     if (gguf_find(keys->gguf, full_key(keys, "depformer.feed_forward_length")) &&
         (!gguf_get_u64(keys->gguf, keys->full, &width) || width > 1 << 24))
@@ -108,7 +114,8 @@ static enum status read_depformer(struct keys *keys, struct model_config *config
     depformer->feedforward = (uint32_t)width;
     if (!gguf_find(keys->gguf, full_key(keys, "depformer.schedule")))
         return OK;
-    return read_list(keys, "depformer.schedule", CONFIG_MAX_STREAMS, CONFIG_MAX_STREAMS, depformer->schedule, &depformer->n_schedule);
+    return read_list(keys, "depformer.schedule", CONFIG_MAX_STREAMS, CONFIG_MAX_STREAMS,
+                     depformer->schedule, &depformer->n_schedule);
 }
 
 static enum status read_architecture(struct keys *keys, struct model_config *config)
@@ -120,15 +127,19 @@ static enum status read_architecture(struct keys *keys, struct model_config *con
     else if (!strcmp(keys->architecture, config_architecture(MODEL_MOSHI)))
         config->kind = MODEL_MOSHI;
     else
-        return log_error(keys->log, ERROR_UNSUPPORTED, "%s: general.architecture is \"%.100s\": only \"%s\" and \"%s\" are supported",
-                         keys->gguf->path, keys->architecture, config_architecture(MODEL_STT), config_architecture(MODEL_MOSHI));
+        return log_error(
+            keys->log, ERROR_UNSUPPORTED,
+            "%s: general.architecture is \"%.100s\": only \"%s\" and \"%s\" are supported",
+            keys->gguf->path, keys->architecture, config_architecture(MODEL_STT),
+            config_architecture(MODEL_MOSHI));
     const char *name = config_architecture(config->kind);
     gguf_get_string(keys->gguf, "general.name", &name);
     snprintf(config->name, sizeof(config->name), "%s", name);
     return OK;
 }
 
-enum status config_read_gguf(const struct log *log, const struct source *source, struct model_config *config)
+enum status config_read_gguf(const struct log *log, const struct source *source,
+                             struct model_config *config)
 {
     struct keys keys = {.log = log, .gguf = source_gguf(source)};
     uint32_t n_delays = 0;
@@ -139,12 +150,15 @@ enum status config_read_gguf(const struct log *log, const struct source *source,
     if (!status)
         status = read_fields(&keys, config_mimi_fields(), config);
     if (!status)
-        status = read_list(&keys, "audio.delays", CONFIG_MAX_STREAMS, 1024, config->lm.delays, &n_delays);
+        status = read_list(&keys, "audio.delays", CONFIG_MAX_STREAMS, 1024, config->lm.delays,
+                           &n_delays);
     if (!status && n_delays != 1 + config->lm.n_q)
-        status = log_error(log, ERROR_FORMAT, "%s: key %s.audio.delays has %" PRIu32 " elements, expected %" PRIu32, keys.gguf->path,
-                           keys.architecture, n_delays, 1 + config->lm.n_q);
+        status = log_error(log, ERROR_FORMAT,
+                           "%s: key %s.audio.delays has %" PRIu32 " elements, expected %" PRIu32,
+                           keys.gguf->path, keys.architecture, n_delays, 1 + config->lm.n_q);
     if (!status)
-        status = read_list(&keys, "mimi.ratios", CONFIG_MAX_RATIOS, 64, config->mimi.ratios, &config->mimi.n_ratios);
+        status = read_list(&keys, "mimi.ratios", CONFIG_MAX_RATIOS, 64, config->mimi.ratios,
+                           &config->mimi.n_ratios);
     if (!status && config->lm.dep_q)
         status = read_depformer(&keys, config);
     if (status)
@@ -153,12 +167,14 @@ enum status config_read_gguf(const struct log *log, const struct source *source,
     if (config->has_stt) {
         status = read_seconds(&keys, "stt.audio_delay_seconds", &config->audio_delay_seconds);
         if (!status)
-            status = read_seconds(&keys, "stt.audio_silence_prefix_seconds", &config->audio_silence_prefix_seconds);
+            status = read_seconds(&keys, "stt.audio_silence_prefix_seconds",
+                                  &config->audio_silence_prefix_seconds);
     }
     return status;
 }
 
-static void write_fields(struct gguf_writer *writer, struct keys *keys, struct config_fields fields, const struct model_config *config)
+static void write_fields(struct gguf_writer *writer, struct keys *keys, struct config_fields fields,
+                         const struct model_config *config)
 {
     for (size_t i = 0; i < fields.count; i++) {
         const struct config_field *field = &fields.fields[i];
@@ -183,20 +199,25 @@ enum status config_write(struct gguf_writer *writer, const struct model_config *
     gguf_write_string(writer, "general.type", "model");
     gguf_write_string(writer, "general.name", config->name);
     write_fields(writer, &keys, config_lm_fields(), config);
-    enum status status = gguf_write_array(writer, full_key(&keys, "audio.delays"), GGUF_U32, config->lm.delays, 1 + config->lm.n_q);
+    enum status status = gguf_write_array(writer, full_key(&keys, "audio.delays"), GGUF_U32,
+                                          config->lm.delays, 1 + config->lm.n_q);
     write_fields(writer, &keys, config_mimi_fields(), config);
-    status = gguf_write_array(writer, full_key(&keys, "mimi.ratios"), GGUF_U32, config->mimi.ratios, config->mimi.n_ratios);
+    status = gguf_write_array(writer, full_key(&keys, "mimi.ratios"), GGUF_U32, config->mimi.ratios,
+                              config->mimi.n_ratios);
     if (config->lm.dep_q) {
         write_fields(writer, &keys, config_depformer_fields(), config);
         gguf_write_bool(writer, full_key(&keys, "depformer.norm"), depformer->norm);
-        status = gguf_write_u32(writer, full_key(&keys, "depformer.feed_forward_length"), depformer->feedforward);
+        status = gguf_write_u32(writer, full_key(&keys, "depformer.feed_forward_length"),
+                                depformer->feedforward);
         if (depformer->n_schedule)
-            status = gguf_write_array(writer, full_key(&keys, "depformer.schedule"), GGUF_U32, depformer->schedule,
-                                      depformer->n_schedule);
+            status = gguf_write_array(writer, full_key(&keys, "depformer.schedule"), GGUF_U32,
+                                      depformer->schedule, depformer->n_schedule);
     }
     if (config->has_stt) {
-        gguf_write_f64(writer, full_key(&keys, "stt.audio_delay_seconds"), config->audio_delay_seconds);
-        status = gguf_write_f64(writer, full_key(&keys, "stt.audio_silence_prefix_seconds"), config->audio_silence_prefix_seconds);
+        gguf_write_f64(writer, full_key(&keys, "stt.audio_delay_seconds"),
+                       config->audio_delay_seconds);
+        status = gguf_write_f64(writer, full_key(&keys, "stt.audio_silence_prefix_seconds"),
+                                config->audio_silence_prefix_seconds);
     }
     return status;
 }

@@ -42,7 +42,8 @@ static const char *describe(const cJSON *item, char *text, size_t size)
     return text;
 }
 
-static enum status read_fields(const struct json_file *file, struct config_fields fields, struct model_config *config)
+static enum status read_fields(const struct json_file *file, struct config_fields fields,
+                               struct model_config *config)
 {
     char text[128];
     for (size_t i = 0; i < fields.count; i++) {
@@ -56,8 +57,9 @@ static enum status read_fields(const struct json_file *file, struct config_field
         if (!item && field->fallback == CONFIG_REQUIRED)
             return log_error(file->log, ERROR_FORMAT, "%s: %s is absent", file->path, field->json);
         if (item && (field->kind == CONFIG_BOOL ? !cJSON_IsBool(item) : !cJSON_IsNumber(item)))
-            return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected %s", file->path, field->json,
-                             describe(item, text, sizeof(text)), field->kind == CONFIG_BOOL ? "true or false" : "a number");
+            return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected %s", file->path,
+                             field->json, describe(item, text, sizeof(text)),
+                             field->kind == CONFIG_BOOL ? "true or false" : "a number");
         if (item)
             value = field->kind == CONFIG_BOOL ? cJSON_IsTrue(item) : item->valuedouble;
         enum status status = config_set(file->log, file->path, field->json, field, value, config);
@@ -67,20 +69,25 @@ static enum status read_fields(const struct json_file *file, struct config_field
     return OK;
 }
 
-static enum status read_list(const struct json_file *file, const char *key, uint32_t max, uint32_t limit, uint32_t *out, uint32_t *count)
+static enum status read_list(const struct json_file *file, const char *key, uint32_t max,
+                             uint32_t limit, uint32_t *out, uint32_t *count)
 {
     char text[128];
     const cJSON *list = find(file->root, key), *item;
     uint64_t value;
     if (!cJSON_IsArray(list))
-        return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected an array", file->path, key, describe(list, text, sizeof(text)));
+        return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected an array", file->path,
+                         key, describe(list, text, sizeof(text)));
     uint32_t n = 0;
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         if (n == max)
-            return log_error(file->log, ERROR_FORMAT, "%s: %s has more than %" PRIu32 " elements", file->path, key, max);
+            return log_error(file->log, ERROR_FORMAT, "%s: %s has more than %" PRIu32 " elements",
+                             file->path, key, max);
         if (!json_u64(item, &value) || value > limit)
-            return log_error(file->log, ERROR_FORMAT, "%s: %s[%" PRIu32 "] is %s, expected a whole number up to %" PRIu32, file->path,
-                             key, n, describe(item, text, sizeof(text)), limit);
+            return log_error(file->log, ERROR_FORMAT,
+                             "%s: %s[%" PRIu32 "] is %s, expected a whole number up to %" PRIu32,
+                             file->path, key, n, describe(item, text, sizeof(text)), limit);
         out[n++] = (uint32_t)value;
     }
     *count = n;
@@ -90,7 +97,13 @@ static enum status read_list(const struct json_file *file, const char *key, uint
 /* What a key must say for the model to be one that is implemented. */
 struct expectation {
     const char *key;
-    enum { TEXT, NUMBER, TRUE, NOTHING, SOMETHING } kind; /* NOTHING: false, null, 0, empty, absent */
+    enum {
+        TEXT,
+        NUMBER,
+        TRUE,
+        NOTHING,
+        SOMETHING
+    } kind; /* NOTHING: false, null, 0, empty, absent */
     const char *text;
     double number;
     bool needed; /* upstream's default is another */
@@ -171,7 +184,8 @@ static bool is_met(const struct expectation *expectation, const cJSON *item)
     return false;
 }
 
-static enum status check_expectations(const struct json_file *file, const struct expectation *expectations, size_t count)
+static enum status check_expectations(const struct json_file *file,
+                                      const struct expectation *expectations, size_t count)
 {
     char text[128], expected[64];
     for (size_t i = 0; i < count; i++) {
@@ -186,8 +200,8 @@ static enum status check_expectations(const struct json_file *file, const struct
         case NOTHING: snprintf(expected, sizeof(expected), "such models are not"); break;
         case SOMETHING: snprintf(expected, sizeof(expected), "models without it are not"); break;
         }
-        return log_error(file->log, ERROR_UNSUPPORTED, "%s: %s is %s: %s supported", file->path, expectation->key,
-                         describe(item, text, sizeof(text)), expected);
+        return log_error(file->log, ERROR_UNSUPPORTED, "%s: %s is %s: %s supported", file->path,
+                         expectation->key, describe(item, text, sizeof(text)), expected);
     }
     return OK;
 }
@@ -204,7 +218,8 @@ static enum status read_scale(const struct json_file *file, double *out)
     char text[128];
     const cJSON *item = find(file->root, "hidden_scale");
     if (item && !(cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble <= 1024))
-        return log_error(file->log, ERROR_FORMAT, "%s: hidden_scale is %s, expected more than 0 and up to 1024", file->path,
+        return log_error(file->log, ERROR_FORMAT,
+                         "%s: hidden_scale is %s, expected more than 0 and up to 1024", file->path,
                          describe(item, text, sizeof(text)));
     *out = item ? item->valuedouble : 4;
     return OK;
@@ -222,30 +237,36 @@ static enum status read_depformer(const struct json_file *file, struct model_con
     if (!status)
         status = read_scale(file, &scale);
     if (!status && find(file->root, "depformer_weights_per_step_schedule"))
-        status = read_list(file, "depformer_weights_per_step_schedule", CONFIG_MAX_STREAMS, CONFIG_MAX_STREAMS, depformer->schedule,
-                           &depformer->n_schedule);
+        status = read_list(file, "depformer_weights_per_step_schedule", CONFIG_MAX_STREAMS,
+                           CONFIG_MAX_STREAMS, depformer->schedule, &depformer->n_schedule);
     if (status)
         return status;
     const cJSON *width = find(file->root, "depformer_dim_feedforward"), *item;
     const cJSON *first = cJSON_IsArray(width) ? width->child : width;
     for (item = first; item && first != width; item = item->next)
         if (!cJSON_IsNumber(item) || item->valuedouble != first->valuedouble)
-            return log_error(file->log, ERROR_UNSUPPORTED, "%s: depformer_dim_feedforward differs from step to step: such models are "
-                             "not supported", file->path);
+            return log_error(
+                file->log, ERROR_UNSUPPORTED,
+                "%s: depformer_dim_feedforward differs from step to step: such models are "
+                "not supported",
+                file->path);
     value = first ? first->valuedouble : scale * depformer->dim;
     if (first && !(cJSON_IsNumber(first) && value >= 2 && value <= 1 << 24))
-        return log_error(file->log, ERROR_FORMAT, "%s: depformer_dim_feedforward is %s", file->path, describe(first, text, sizeof(text)));
+        return log_error(file->log, ERROR_FORMAT, "%s: depformer_dim_feedforward is %s", file->path,
+                         describe(first, text, sizeof(text)));
     depformer->feedforward = gate_width(depformer->dim, value);
     const cJSON *norm = find(file->root, "depformer_norm");
     if (norm && !(cJSON_IsString(norm) && !strcmp(norm->valuestring, "rms_norm_f32")))
-        return log_error(file->log, ERROR_UNSUPPORTED, "%s: depformer_norm is %s: only \"rms_norm_f32\" is supported", file->path,
+        return log_error(file->log, ERROR_UNSUPPORTED,
+                         "%s: depformer_norm is %s: only \"rms_norm_f32\" is supported", file->path,
                          describe(norm, text, sizeof(text)));
     depformer->norm = norm != NULL;
     return OK;
 }
 
 /* H itself comes from the tensors; a scale that gives another is worth an error. */
-static enum status check_scale(const struct json_file *file, const struct source *source, uint32_t dim)
+static enum status check_scale(const struct json_file *file, const struct source *source,
+                               uint32_t dim)
 {
     const char *name = "transformer.layers.0.gating.linear_out.weight";
     const struct tensor *tensor = source_find(source, name);
@@ -256,12 +277,15 @@ static enum status check_scale(const struct json_file *file, const struct source
         return status;
     uint32_t width = gate_width(dim, scale * dim);
     if (tensor->dims[1] != width)
-        return log_error(file->log, ERROR_FORMAT, "%s: hidden_scale %g makes gates of %" PRIu32 ", tensor %s of %s has %" PRIu64,
-                         file->path, scale, width, name, source_file(source, tensor->file), tensor->dims[1]);
+        return log_error(
+            file->log, ERROR_FORMAT,
+            "%s: hidden_scale %g makes gates of %" PRIu32 ", tensor %s of %s has %" PRIu64,
+            file->path, scale, width, name, source_file(source, tensor->file), tensor->dims[1]);
     return OK;
 }
 
-static enum status read_lm(const struct json_file *file, const struct source *source, struct model_config *config)
+static enum status read_lm(const struct json_file *file, const struct source *source,
+                           struct model_config *config)
 {
     uint32_t n_delays = 0;
     char text[128];
@@ -276,21 +300,25 @@ static enum status read_lm(const struct json_file *file, const struct source *so
     if (status)
         return status;
     if (n_delays != 1 + config->lm.n_q)
-        return log_error(file->log, ERROR_FORMAT, "%s: delays has %" PRIu32 " elements, expected 1 + n_q = %" PRIu32, file->path,
-                         n_delays, 1 + config->lm.n_q);
+        return log_error(file->log, ERROR_FORMAT,
+                         "%s: delays has %" PRIu32 " elements, expected 1 + n_q = %" PRIu32,
+                         file->path, n_delays, 1 + config->lm.n_q);
     const cJSON *card = find(file->root, "text_card_out");
     if (card && !(cJSON_IsNumber(card) && card->valuedouble == config->lm.text_card))
-        return log_error(file->log, ERROR_UNSUPPORTED, "%s: text_card_out is %s: only text_card's %" PRIu32 " is supported", file->path,
-                         describe(card, text, sizeof(text)), config->lm.text_card);
+        return log_error(file->log, ERROR_UNSUPPORTED,
+                         "%s: text_card_out is %s: only text_card's %" PRIu32 " is supported",
+                         file->path, describe(card, text, sizeof(text)), config->lm.text_card);
     return config->lm.dep_q ? read_depformer(file, config) : OK;
 }
 
-static enum status read_seconds(const struct json_file *file, const char *key, double fallback, double *out)
+static enum status read_seconds(const struct json_file *file, const char *key, double fallback,
+                                double *out)
 {
     char text[128];
     const cJSON *item = find(file->root, key);
     if (item && !(cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= 60))
-        return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected 0 to 60", file->path, key, describe(item, text, sizeof(text)));
+        return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected 0 to 60", file->path, key,
+                         describe(item, text, sizeof(text)));
     *out = item ? item->valuedouble : fallback;
     return OK;
 }
@@ -302,9 +330,11 @@ static enum status read_stt(const struct json_file *file, struct model_config *c
     config->has_stt = cJSON_IsObject(stt) && stt->child;
     if (!config->has_stt)
         return OK;
-    enum status status = read_seconds(file, "stt_config.audio_delay_seconds", 5.0, &config->audio_delay_seconds);
+    enum status status =
+        read_seconds(file, "stt_config.audio_delay_seconds", 5.0, &config->audio_delay_seconds);
     if (!status)
-        status = read_seconds(file, "stt_config.audio_silence_prefix_seconds", 1.0, &config->audio_silence_prefix_seconds);
+        status = read_seconds(file, "stt_config.audio_silence_prefix_seconds", 1.0,
+                              &config->audio_silence_prefix_seconds);
     return status;
 }
 
@@ -319,23 +349,27 @@ static enum status read_kind(const struct json_file *file, struct model_config *
     else if (cJSON_IsString(type) && !strcmp(type->valuestring, "moshi"))
         config->kind = MODEL_MOSHI;
     else
-        return log_error(file->log, ERROR_UNSUPPORTED, "%s: model_type is %s: only \"stt\" and \"moshi\" are supported", file->path,
-                         describe(type, text, sizeof(text)));
+        return log_error(file->log, ERROR_UNSUPPORTED,
+                         "%s: model_type is %s: only \"stt\" and \"moshi\" are supported",
+                         file->path, describe(type, text, sizeof(text)));
     return OK;
 }
 
-static enum status check_width(const struct json_file *file, const cJSON *item, const char *key, uint32_t expected)
+static enum status check_width(const struct json_file *file, const cJSON *item, const char *key,
+                               uint32_t expected)
 {
     char text[128];
     if (item && !(cJSON_IsNumber(item) && item->valuedouble == expected))
-        return log_error(file->log, ERROR_UNSUPPORTED, "%s: %s is %s: only seanet.dimension's %" PRIu32 " is supported", file->path, key,
-                         describe(item, text, sizeof(text)), expected);
+        return log_error(file->log, ERROR_UNSUPPORTED,
+                         "%s: %s is %s: only seanet.dimension's %" PRIu32 " is supported",
+                         file->path, key, describe(item, text, sizeof(text)), expected);
     return OK;
 }
 
 static enum status read_mimi(const struct json_file *file, struct model_config *config)
 {
-    static const char *const widths[] = {"transformer.d_model", "transformer.input_dimension", "quantizer.input_dimension"};
+    static const char *const widths[] = {"transformer.d_model", "transformer.input_dimension",
+                                         "quantizer.input_dimension"};
     struct mimi_config *mimi = &config->mimi;
     uint32_t ratios[CONFIG_MAX_RATIOS];
 
@@ -348,7 +382,8 @@ static enum status read_mimi(const struct json_file *file, struct model_config *
         status = check_width(file, find(file->root, widths[i]), widths[i], mimi->dimension);
     const cJSON *outputs = find(file->root, "transformer.output_dimensions");
     if (!status && cJSON_IsArray(outputs))
-        status = check_width(file, outputs->child, "transformer.output_dimensions", mimi->dimension);
+        status =
+            check_width(file, outputs->child, "transformer.output_dimensions", mimi->dimension);
     if (status)
         return status;
     for (uint32_t i = 0; i < mimi->n_ratios; i++) /* the file has the decoder's order */
@@ -357,11 +392,23 @@ static enum status read_mimi(const struct json_file *file, struct model_config *
 }
 
 static const struct mimi_config real_mimi = {
-    .sample_rate = 24000, .n_filters = 64, .dimension = 512,
-    .kernel_size = 7, .residual_kernel_size = 3, .last_kernel_size = 3, .compress = 2,
-    .n_ratios = 4, .ratios = {4, 5, 6, 8},
-    .n_layers = 8, .n_heads = 8, .context = 250, .dim_feedforward = 2048, .max_period = 10000,
-    .codebook_dim = 256, .bins = 2048, .n_q = 32,
+    .sample_rate = 24000,
+    .n_filters = 64,
+    .dimension = 512,
+    .kernel_size = 7,
+    .residual_kernel_size = 3,
+    .last_kernel_size = 3,
+    .compress = 2,
+    .n_ratios = 4,
+    .ratios = {4, 5, 6, 8},
+    .n_layers = 8,
+    .n_heads = 8,
+    .context = 250,
+    .dim_feedforward = 2048,
+    .max_period = 10000,
+    .codebook_dim = 256,
+    .bins = 2048,
+    .n_q = 32,
 };
 
 /* The last part of the directory's path. */
@@ -374,11 +421,13 @@ static void read_name(const struct source *source, struct model_config *config)
         start--;
     int length = (int)MIN(end - start, (ptrdiff_t)sizeof(config->name) - 1);
     snprintf(config->name, sizeof(config->name), "%.*s", length, start);
-    if (!config->name[0] || !strcmp(config->name, ".") || !strcmp(config->name, "..") || !strcmp(config->name, "/"))
+    if (!config->name[0] || !strcmp(config->name, ".") || !strcmp(config->name, "..") ||
+        !strcmp(config->name, "/"))
         snprintf(config->name, sizeof(config->name), "%s", config_architecture(config->kind));
 }
 
-enum status config_read_json(const struct log *log, const struct source *source, struct model_config *config)
+enum status config_read_json(const struct log *log, const struct source *source,
+                             struct model_config *config)
 {
     struct json_file file = {log, source->config_path, source->config};
     struct json_file mimi = {log, source->mimi_config_path, source->mimi_config};

@@ -53,24 +53,26 @@ void file_close(struct file *file)
     *file = (struct file){.fd = -1};
 }
 
-enum status file_read(const struct log *log, const struct file *file, uint64_t offset, void *to,
-                      uint64_t bytes)
+enum status file_read(const struct log *log, const struct file *file, const char *what,
+                      uint64_t offset, void *to, uint64_t bytes)
 {
+    const char *part = what ? what : "", *colon = what ? ": " : "";
     char *at = to;
 
     if (offset > file->size || bytes > file->size - offset)
-        return log_error(log, ERROR_IO, "%s: ends before byte %llu", file->path,
+        return log_error(log, ERROR_IO, "%s: %s%sends before byte %llu", file->path, part, colon,
                          (unsigned long long)(offset + bytes));
     while (bytes > 0) {
         ssize_t n = pread(file->fd, at, (size_t)MIN(bytes, READ_MAX), (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return log_error(log, ERROR_IO, "%s: %s", file->path, strerror(errno));
+            return log_error(log, ERROR_IO, "%s: %s%s%s", file->path, part, colon, strerror(errno));
         if (n == 0)
             return log_error(log, ERROR_IO,
-                             "%s: ends at byte %llu; it had %llu when it was opened", file->path,
-                             (unsigned long long)offset, (unsigned long long)file->size);
+                             "%s: %s%sthe file ends at byte %llu; it had %llu when it was opened",
+                             file->path, part, colon, (unsigned long long)offset,
+                             (unsigned long long)file->size);
         at += n;
         offset += (uint64_t)n;
         bytes -= (uint64_t)n;
@@ -78,7 +80,8 @@ enum status file_read(const struct log *log, const struct file *file, uint64_t o
     return OK;
 }
 
-enum status file_load(const struct log *log, const char *path, uint64_t limit, char **out, size_t *size)
+enum status file_load(const struct log *log, const char *path, uint64_t limit, char **out,
+                      size_t *size)
 {
     struct file file;
     char *bytes = NULL;
@@ -87,8 +90,8 @@ enum status file_load(const struct log *log, const char *path, uint64_t limit, c
     if (status)
         return status;
     if (file.size > limit) {
-        status = log_error(log, ERROR_FORMAT, "%s: %llu bytes, more than the %llu expected at most", path,
-                           (unsigned long long)file.size, (unsigned long long)limit);
+        status = log_error(log, ERROR_FORMAT, "%s: %llu bytes, more than the %llu expected at most",
+                           path, (unsigned long long)file.size, (unsigned long long)limit);
         goto fail;
     }
     bytes = malloc((size_t)file.size + 1);
@@ -96,7 +99,7 @@ enum status file_load(const struct log *log, const char *path, uint64_t limit, c
         status = log_error(log, ERROR_MEMORY, "%s: out of memory", path);
         goto fail;
     }
-    status = file_read(log, &file, 0, bytes, file.size);
+    status = file_read(log, &file, NULL, 0, bytes, file.size);
     if (status)
         goto fail;
     bytes[file.size] = 0;
@@ -128,6 +131,7 @@ char *path_join(const char *directory, const char *name)
     size_t size = length + strlen(name) + 2;
     char *path = malloc(size);
     if (path)
-        snprintf(path, size, "%s%s%s", directory, length && directory[length - 1] == '/' ? "" : "/", name);
+        snprintf(path, size, "%s%s%s", directory, length && directory[length - 1] == '/' ? "" : "/",
+                 name);
     return path;
 }

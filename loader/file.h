@@ -17,11 +17,13 @@ struct file {
 /* Directories, pipes and devices are refused. On error *out is closed. */
 enum status file_open(const struct log *log, const char *path, struct file *out);
 void file_close(struct file *file);
-/* All of [offset, offset + bytes); ERROR_IO names the file. */
-enum status file_read(const struct log *log, const struct file *file, uint64_t offset, void *to,
-                      uint64_t bytes);
+/* All of [offset, offset + bytes); ERROR_IO names the file, and the part of it that `what` says
+ * (NULL: none). */
+enum status file_read(const struct log *log, const struct file *file, const char *what,
+                      uint64_t offset, void *to, uint64_t bytes);
 /* The whole file, with a NUL behind it, at most `limit` bytes; *out is the caller's to free. */
-enum status file_load(const struct log *log, const char *path, uint64_t limit, char **out, size_t *size);
+enum status file_load(const struct log *log, const char *path, uint64_t limit, char **out,
+                      size_t *size);
 
 bool path_is_directory(const char *path);
 bool path_exists(const char *path);

@@ -54,7 +54,8 @@ enum status file_append(struct file_out *out, const void *from, uint64_t bytes)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return log_error(out->log, ERROR_IO, "%s: %s", out->path, n ? strerror(errno) : "disk full");
+            return log_error(out->log, ERROR_IO, "%s: %s", out->path,
+                             n ? strerror(errno) : "disk full");
         at += n;
         bytes -= (uint64_t)n;
     }

@@ -28,7 +28,8 @@ enum gguf_type {
 /* "u8", "string", ...; NULL if unknown. */
 const char *gguf_type_name(enum gguf_type type);
 
-/* A key and what it says. Strings are NUL-terminated and hold no other NUL; they need not be UTF-8. */
+/* A key and what it says. Strings are NUL-terminated and hold no other NUL; they need not be UTF-8.
+ */
 struct gguf_value {
     char *key;
     enum gguf_type type; /* of the value, or of the elements of an array; never GGUF_ARRAY */
@@ -46,8 +47,8 @@ struct gguf {
     const char *path; /* the file's */
 };
 
-/* Reads and checks the header of `file` (docs/gguf.md lists what is refused). The file must stay open
- * for `path` only. */
+/* Reads and checks the header of `file` (docs/gguf.md lists what is refused). The file must stay
+ * open for `path` only. */
 enum status gguf_open(const struct log *log, const struct file *file, struct gguf **out);
 void gguf_close(struct gguf **gguf);
 
@@ -67,9 +68,10 @@ bool gguf_element_i64(const struct gguf_value *value, uint64_t index, int64_t *o
 bool gguf_element_f64(const struct gguf_value *value, uint64_t index, double *out);
 const char *gguf_element_string(const struct gguf_value *value, uint64_t index);
 
-/* --- Writing ---------------------------------------------------------------------------------------
- * Add keys, declare tensors, begin, append the tensors' bytes in the order of their declaration, end.
- * The first error is logged and kept: every later call returns it. */
+/* --- Writing
+ * --------------------------------------------------------------------------------------- Add keys,
+ * declare tensors, begin, append the tensors' bytes in the order of their declaration, end. The
+ * first error is logged and kept: every later call returns it. */
 struct gguf_writer;
 
 enum status gguf_writer_create(const struct log *log, const char *path, struct gguf_writer **out);
@@ -88,13 +90,14 @@ enum status gguf_write_array(struct gguf_writer *writer, const char *key, enum g
 /* A value as it was read. */
 enum status gguf_write_value(struct gguf_writer *writer, const struct gguf_value *value);
 /* dims as in struct tensor: the last one is contiguous and a multiple of the type's block. */
-enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t type, uint32_t n_dims,
-                         const uint64_t *dims);
+enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t type,
+                         uint32_t n_dims, const uint64_t *dims);
 /* Writes the header. No key and no tensor may follow. */
 enum status gguf_writer_begin(struct gguf_writer *writer);
 /* The next bytes of the current tensor; the next one begins where it is complete. */
 enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t bytes);
-/* ERROR_ARGUMENT if a tensor is incomplete. The file is there, synchronized, when this returns OK. */
+/* ERROR_ARGUMENT if a tensor is incomplete. The file is there, synchronized, when this returns OK.
+ */
 enum status gguf_writer_end(struct gguf_writer *writer);
 
 #endif

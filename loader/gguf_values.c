@@ -25,9 +25,7 @@ bool gguf_element_i64(const struct gguf_value *value, uint64_t index, int64_t *o
     case GGUF_U32: *out = ((const uint32_t *)data)[index]; return true;
     case GGUF_I32: *out = ((const int32_t *)data)[index]; return true;
     case GGUF_I64: *out = ((const int64_t *)data)[index]; return true;
-    case GGUF_U64:
-        *out = (int64_t)((const uint64_t *)data)[index];
-        return *out >= 0;
+    case GGUF_U64: *out = (int64_t)((const uint64_t *)data)[index]; return *out >= 0;
     default: return false;
     }
 }
@@ -49,7 +47,8 @@ bool gguf_element_f64(const struct gguf_value *value, uint64_t index, double *ou
 {
     if (index >= value->count || (value->type != GGUF_F32 && value->type != GGUF_F64))
         return false;
-    *out = value->type == GGUF_F32 ? (double)((const float *)value->data)[index] : ((const double *)value->data)[index];
+    *out = value->type == GGUF_F32 ? (double)((const float *)value->data)[index]
+                                   : ((const double *)value->data)[index];
     return true;
 }
 

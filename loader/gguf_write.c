@@ -41,7 +41,8 @@ static void put(struct gguf_writer *writer, struct bytes *to, const void *from, 
         size_t capacity = MAX(to->capacity * 2, to->size + bytes + 4096);
         uint8_t *grown = realloc(to->data, capacity);
         if (!grown) {
-            keep(writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->file.path));
+            keep(writer,
+                 log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->file.path));
             return;
         }
         to->data = grown;
@@ -98,7 +99,8 @@ void gguf_writer_destroy(struct gguf_writer **writer)
 static bool begin_value(struct gguf_writer *writer, const char *key)
 {
     if (!writer->status && writer->begun)
-        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: a key after the header", writer->file.path));
+        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: a key after the header",
+                               writer->file.path));
     if (writer->status)
         return false;
     put_string(writer, &writer->values, key);
@@ -106,7 +108,8 @@ static bool begin_value(struct gguf_writer *writer, const char *key)
     return true;
 }
 
-static enum status put_single(struct gguf_writer *writer, const char *key, enum gguf_type type, const void *value, size_t bytes)
+static enum status put_single(struct gguf_writer *writer, const char *key, enum gguf_type type,
+                              const void *value, size_t bytes)
 {
     if (begin_value(writer, key)) {
         put_u32(writer, &writer->values, type);
@@ -153,14 +156,20 @@ enum status gguf_write_string(struct gguf_writer *writer, const char *key, const
 static size_t element_bytes(enum gguf_type type)
 {
     switch (type) {
-    case GGUF_U8: case GGUF_I8: case GGUF_BOOL: return 1;
-    case GGUF_U16: case GGUF_I16: return 2;
-    case GGUF_U32: case GGUF_I32: case GGUF_F32: return 4;
+    case GGUF_U8:
+    case GGUF_I8:
+    case GGUF_BOOL: return 1;
+    case GGUF_U16:
+    case GGUF_I16: return 2;
+    case GGUF_U32:
+    case GGUF_I32:
+    case GGUF_F32: return 4;
     default: return 8;
     }
 }
 
-static void put_elements(struct gguf_writer *writer, enum gguf_type type, const void *elements, uint64_t count)
+static void put_elements(struct gguf_writer *writer, enum gguf_type type, const void *elements,
+                         uint64_t count)
 {
     if (type != GGUF_STRING) {
         put(writer, &writer->values, elements, count * element_bytes(type));
@@ -205,19 +214,23 @@ static uint64_t dims_product(uint32_t n_dims, const uint64_t *dims)
     return n;
 }
 
-enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t type, uint32_t n_dims, const uint64_t *dims)
+enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t type,
+                         uint32_t n_dims, const uint64_t *dims)
 {
     const struct tensor_type_info *info = tensor_type_info(type);
     if (writer->status)
         return writer->status;
     if (writer->begun || !info || type >= TENSOR_BOOL || n_dims < 1 || n_dims > TENSOR_MAX_DIMS ||
-        strlen(name) >= TENSOR_MAX_NAME || dims[n_dims - 1] % info->block || !dims_product(n_dims, dims))
-        return keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: tensor %s cannot be written", writer->file.path, name));
+        strlen(name) >= TENSOR_MAX_NAME || dims[n_dims - 1] % info->block ||
+        !dims_product(n_dims, dims))
+        return keep(writer, log_error(writer->log, ERROR_ARGUMENT,
+                                      "%s: tensor %s cannot be written", writer->file.path, name));
     if (writer->n_tensors == writer->capacity) {
         uint32_t capacity = writer->capacity * 2 + 64;
         struct tensor *grown = realloc(writer->tensors, capacity * sizeof(*grown));
         if (!grown)
-            return keep(writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->file.path));
+            return keep(writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory",
+                                          writer->file.path));
         writer->tensors = grown;
         writer->capacity = capacity;
     }
@@ -268,7 +281,8 @@ enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t b
     const uint8_t *at = from;
     while (!writer->status && bytes > 0) {
         if (!writer->begun || writer->current == writer->n_tensors)
-            return keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: more data than declared", writer->file.path));
+            return keep(writer, log_error(writer->log, ERROR_ARGUMENT,
+                                          "%s: more data than declared", writer->file.path));
         uint64_t size = writer->tensors[writer->current].bytes;
         uint64_t n = MIN(bytes, size - writer->written);
         if (keep(writer, file_append(&writer->file, at, n)))
@@ -288,7 +302,8 @@ enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t b
 enum status gguf_writer_end(struct gguf_writer *writer)
 {
     if (!writer->status && (!writer->begun || writer->current != writer->n_tensors))
-        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: tensors are incomplete", writer->file.path));
+        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: tensors are incomplete",
+                               writer->file.path));
     if (!writer->status)
         keep(writer, file_commit(&writer->file));
     return writer->status;

@@ -55,7 +55,8 @@ static enum status find_duplicate(const cJSON *item, const char **duplicate)
     size_t n = 0;
     enum status status = OK;
 
-    cJSON_ArrayForEach(child, item) {
+    cJSON_ArrayForEach(child, item)
+    {
         n++;
         if (child->child)
             status = find_duplicate(child, duplicate);
@@ -68,8 +69,7 @@ static enum status find_duplicate(const cJSON *item, const char **duplicate)
     if (!keys)
         return ERROR_MEMORY;
     n = 0;
-    cJSON_ArrayForEach(child, item)
-        keys[n++] = child->string;
+    cJSON_ArrayForEach(child, item) keys[n++] = child->string;
     qsort(keys, n, sizeof(*keys), compare_keys);
     for (size_t i = 1; i < n && !*duplicate; i++)
         if (!strcmp(keys[i - 1], keys[i]))
@@ -85,7 +85,8 @@ static bool only_space(const char *at, const char *end)
     return at == end;
 }
 
-enum status json_parse(const struct log *log, const char *path, const char *text, size_t size, cJSON **out)
+enum status json_parse(const struct log *log, const char *path, const char *text, size_t size,
+                       cJSON **out)
 {
     const char *end = NULL, *duplicate = NULL;
     const char *wrong = scan(text, size);
@@ -102,7 +103,8 @@ enum status json_parse(const struct log *log, const char *path, const char *text
     if (status)
         log_error(log, status, "%s: out of memory", path);
     else if (duplicate)
-        status = log_error(log, ERROR_FORMAT, "%s: the key \"%.200s\" is there twice", path, duplicate);
+        status =
+            log_error(log, ERROR_FORMAT, "%s: the key \"%.200s\" is there twice", path, duplicate);
     if (status) {
         cJSON_Delete(json);
         return status;

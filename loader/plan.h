@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The two-phase staging loader. Phase one: the model's code asks for tensors by name and shape; each
- * request is checked against the source's headers and gets its place on the device; nothing is read.
- * Phase two (plan_run): the bytes stream through a ring of host-visible staging buffers while the
- * device repacks behind them. The host never holds a whole tensor larger than the ring. A failed
- * load frees what it took and says which tensor of which file is wrong and why.
+ * The two-phase staging loader. Phase one: the model's code asks for tensors by name and shape;
+ * each request is checked against the source's headers and gets its place on the device; nothing is
+ * read. Phase two (plan_run): the bytes stream through a ring of host-visible staging buffers while
+ * the device repacks behind them. The host never holds a whole tensor larger than the ring. A
+ * failed load frees what it took and says which tensor of which file is wrong and why.
  *
  * A plan owns the device buffers it makes; they live until plan_destroy, which the model calls when
  * it is closed (the source may be closed after plan_run).
@@ -17,8 +17,8 @@
 
 struct plan;
 
-/* A weight matrix on the device, in the layout of kernels/params.h. The ranges are set when plan_run
- * has returned. */
+/* A weight matrix on the device, in the layout of kernels/params.h. The ranges are set when
+ * plan_run has returned. */
 struct weight {
     enum tensor_type type;
     uint32_t rows, k;
@@ -30,24 +30,31 @@ enum plan_flags {
     PLAN_OPTIONAL = 2, /* absent: OK with rows 0 */
 };
 
-enum status plan_create(const struct log *log, gpu_device *device, kernel_set *kernels, const struct source *source, struct plan **out);
+enum status plan_create(const struct log *log, gpu_device *device, kernel_set *kernels,
+                        const struct source *source, struct plan **out);
 void plan_destroy(struct plan **plan);
 
-/* A matrix [rows, k]. rows or k 0: taken from the file. taps > 1: the tensor is [rows, k / taps, taps]
- * (a convolution) and is laid out as [rows, taps, k / taps]. Trailing dimensions of 1 are ignored
- * (1x1 convolutions). in_proj_weight / out_proj.weight that are absent are joined from in_projs.{i}.weight
- * / out_projs.{i}.weight. ERROR_FORMAT if missing or misshapen: tensor, file, shapes expected and found.
- * `out` must stay valid until plan_run has returned. */
-enum status plan_matrix(struct plan *plan, const char *name, uint32_t rows, uint32_t k, uint32_t taps, uint32_t flags, struct weight *out);
-/* Several tensors of the same type and width, one below the other; `names` are used during the call. */
-enum status plan_stack(struct plan *plan, const char *const *names, uint32_t n, uint32_t rows_each, uint32_t k, struct weight *out);
-/* n elements as f32, whatever the file's type is (f32, f16, bf16) and however many dimensions of 1. */
-enum status plan_vector(struct plan *plan, const char *name, uint32_t n, uint32_t flags, struct gpu_range *out);
+/* A matrix [rows, k]. rows or k 0: taken from the file. taps > 1: the tensor is [rows, k / taps,
+ * taps] (a convolution) and is laid out as [rows, taps, k / taps]. Trailing dimensions of 1 are
+ * ignored (1x1 convolutions). in_proj_weight / out_proj.weight that are absent are joined from
+ * in_projs.{i}.weight / out_projs.{i}.weight. ERROR_FORMAT if missing or misshapen: tensor, file,
+ * shapes expected and found. `out` must stay valid until plan_run has returned. */
+enum status plan_matrix(struct plan *plan, const char *name, uint32_t rows, uint32_t k,
+                        uint32_t taps, uint32_t flags, struct weight *out);
+/* Several tensors of the same type and width, one below the other; `names` are used during the
+ * call. */
+enum status plan_stack(struct plan *plan, const char *const *names, uint32_t n, uint32_t rows_each,
+                       uint32_t k, struct weight *out);
+/* n elements as f32, whatever the file's type is (f32, f16, bf16) and however many dimensions of 1.
+ */
+enum status plan_vector(struct plan *plan, const char *name, uint32_t n, uint32_t flags,
+                        struct gpu_range *out);
 /* A Mimi codebook [bins, dim]: `prefix`.embedding_sum / max(`prefix`.cluster_usage, 1e-5). */
-enum status plan_codebook(struct plan *plan, const char *prefix, uint32_t bins, uint32_t dim, struct gpu_range *out);
+enum status plan_codebook(struct plan *plan, const char *prefix, uint32_t bins, uint32_t dim,
+                          struct gpu_range *out);
 
-/* Limits of phase two, for tests and benches; 0 means the default. A segment that is smaller than the
- * largest row grows to it. */
+/* Limits of phase two, for tests and benches; 0 means the default. A segment that is smaller than
+ * the largest row grows to it. */
 struct plan_limits {
     uint64_t segment_bytes; /* of the staging ring: 4 MiB */
     uint32_t segments;      /* 4 */
@@ -64,7 +71,8 @@ struct plan_progress {
     bool (*report)(void *user, uint64_t done_bytes, uint64_t total_bytes);
     void *user;
 };
-/* ERROR_DEVICE_MEMORY before anything is read if the device has not enough: says needed and there. */
+/* ERROR_DEVICE_MEMORY before anything is read if the device has not enough: says needed and there.
+ */
 enum status plan_run(struct plan *plan, const struct plan_progress *progress);
 
 #endif

@@ -25,7 +25,7 @@ struct load {
     uint32_t first_piece, n_pieces;
     uint64_t row_bytes[2]; /* of the planes; 0: there is none */
     gpu_buffer *planes[2];
-    struct weight *weight;   /* set when loaded: one of these two */
+    struct weight *weight; /* set when loaded: one of these two */
     struct gpu_range *range;
 };
 

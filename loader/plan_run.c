@@ -35,25 +35,32 @@ static enum status check_memory(const struct plan *plan)
     uint64_t needed = plan_device_bytes(plan), there = gpu_device_memory_left(plan->device);
     if (needed <= there)
         return OK;
-    return log_error(&plan->log, ERROR_DEVICE_MEMORY, "%s needs %.1f MB of device memory, %s has %.1f MB left",
-                     source_path(plan->source), (double)needed / 1e6, gpu_device_get_info(plan->device)->name, (double)there / 1e6);
+    return log_error(&plan->log, ERROR_DEVICE_MEMORY,
+                     "%s needs %.1f MB of device memory, %s has %.1f MB left",
+                     source_path(plan->source), (double)needed / 1e6,
+                     gpu_device_get_info(plan->device)->name, (double)there / 1e6);
 }
 
-static enum status stage_init(struct stage *stage, struct plan *plan, const struct plan_progress *progress)
+static enum status stage_init(struct stage *stage, struct plan *plan,
+                              const struct plan_progress *progress)
 {
     uint64_t largest = gpu_device_get_info(plan->device)->max_binding_bytes;
 
     *stage = (struct stage){.plan = plan, .progress = progress};
     plan_ring(plan, &stage->segment_bytes, &stage->n_segments);
-    stage->window_bytes = plan->limits.window_bytes ? MIN(plan->limits.window_bytes, largest) : largest;
+    stage->window_bytes =
+        plan->limits.window_bytes ? MIN(plan->limits.window_bytes, largest) : largest;
     if (stage->segment_bytes > largest)
-        return log_error(&plan->log, ERROR_DEVICE_MEMORY, "%s: a row of %llu bytes, the device binds %llu", source_path(plan->source),
-                         (unsigned long long)plan->largest_row, (unsigned long long)largest);
+        return log_error(&plan->log, ERROR_DEVICE_MEMORY,
+                         "%s: a row of %llu bytes, the device binds %llu",
+                         source_path(plan->source), (unsigned long long)plan->largest_row,
+                         (unsigned long long)largest);
     stage->segments = calloc(stage->n_segments, sizeof(*stage->segments));
     if (!stage->segments)
         return log_error(&plan->log, ERROR_MEMORY, "%s: out of memory", source_path(plan->source));
-    struct gpu_buffer_params params = {
-        .name = "staging ring", .size_bytes = stage->segment_bytes * stage->n_segments, .memory = GPU_MEMORY_UPLOAD};
+    struct gpu_buffer_params params = {.name = "staging ring",
+                                       .size_bytes = stage->segment_bytes * stage->n_segments,
+                                       .memory = GPU_MEMORY_UPLOAD};
     enum status status = gpu_buffer_create(plan->device, &params, &stage->ring);
     if (!status)
         stage->map = gpu_buffer_map(stage->ring);
@@ -68,7 +75,8 @@ static void stage_deinit(struct stage *stage)
     gpu_buffer_destroy(stage->plan->device, &stage->ring);
 }
 
-/* Hands the current segment to the device and takes the next one, once the device is done with it. */
+/* Hands the current segment to the device and takes the next one, once the device is done with it.
+ */
 static enum status stage_flush(struct stage *stage)
 {
     struct segment *segment = &stage->segments[stage->current];
@@ -152,9 +160,29 @@ static uint32_t kernel_type(uint32_t type)
     }
 }
 
-/* The planes may be larger than a binding: the rows that the chunk goes to are bound, and the target
- * row is told relative to them (modulo 2^32, in the kernel's own arithmetic). */
-static enum status record_chunk(struct stage *stage, const struct chunk *chunk, uint64_t offset, uint64_t bytes)
+/* Rows that lie in the file as they will in the plane need no kernel. */
+static bool is_plain(const struct load *load, const struct piece *piece)
+{
+    return !load->half && load->taps == 1 && !load->row_bytes[1] &&
+           piece->tensor->type == (uint32_t)load->type && load->k % 4 == 0;
+}
+
+static enum status record_copy(struct stage *stage, const struct chunk *chunk, uint64_t offset,
+                               uint64_t bytes)
+{
+    const struct load *load = chunk->load;
+    uint64_t row = (uint64_t)chunk->piece->dst_row + chunk->first_row;
+    const struct gpu_range from = {stage->ring, offset, bytes},
+                           to = {load->planes[0], row * load->row_bytes[0], bytes};
+    gpu_program *program;
+    enum status status = stage_program(stage, &program);
+    return status ? status : gpu_program_copy(program, &from, &to);
+}
+
+/* The planes may be larger than a binding: the rows that the chunk goes to are bound, and the
+ * target row is told relative to them (modulo 2^32, in the kernel's own arithmetic). */
+static enum status record_chunk(struct stage *stage, const struct chunk *chunk, uint64_t offset,
+                                uint64_t bytes)
 {
     const struct load *load = chunk->load;
     uint32_t low = target_row(load, chunk->piece, chunk->first_row);
@@ -169,11 +197,13 @@ static enum status record_chunk(struct stage *stage, const struct chunk *chunk, 
         ranges[1 + i] = (struct gpu_range){load->planes[i], window * load->row_bytes[i],
                                            ((uint64_t)high + 1 - window) * load->row_bytes[i]};
         if (ranges[1 + i].size > stage->window_bytes)
-            return log_error(&stage->plan->log, ERROR_DEVICE_MEMORY, "%s: tensor %s: %llu bytes at a time, the device binds %llu",
-                             source_path(stage->plan->source), chunk->piece->tensor->name, (unsigned long long)ranges[1 + i].size,
+            return log_error(&stage->plan->log, ERROR_DEVICE_MEMORY,
+                             "%s: tensor %s: %llu bytes at a time, the device binds %llu",
+                             source_path(stage->plan->source), chunk->piece->tensor->name,
+                             (unsigned long long)ranges[1 + i].size,
                              (unsigned long long)stage->window_bytes);
     }
-    const struct repack_params params = {
+    struct repack_params params = {
         .rows = chunk->rows,
         .first_row = chunk->first_row,
         .dst_row = chunk->piece->dst_row - window,
@@ -182,15 +212,23 @@ static enum status record_chunk(struct stage *stage, const struct chunk *chunk, 
         .taps = load->taps,
         .src_type = kernel_type(chunk->piece->tensor->type),
     };
+    enum kernel_id kernel = repack_kernel(load);
+    if (kernel == KERNEL_repack_16 && load->taps == 1 &&
+        load->k % 8 == 0) { /* pairs moved as words: much faster */
+        kernel = KERNEL_repack_f32;
+        params.k = load->k / 2;
+        params.src_type = TYPE_F32;
+    }
     enum status status = stage_program(stage, &program);
     if (!status)
-        status = kernel_dispatch(stage->plan->kernels, program, repack_kernel(load), &params, ranges);
+        status = kernel_dispatch(stage->plan->kernels, program, kernel, &params, ranges);
     return status;
 }
 
 /* Rows that fit into the segment and whose target fits into a binding; never across the halves of a
  * gate, whose targets lie far apart. */
-static uint32_t chunk_rows(const struct stage *stage, const struct chunk *chunk, uint64_t row_bytes, uint32_t total)
+static uint32_t chunk_rows(const struct stage *stage, const struct chunk *chunk, uint64_t row_bytes,
+                           uint32_t total)
 {
     const struct load *load = chunk->load;
     uint64_t rows = (stage->segment_bytes - stage->used) / row_bytes;
@@ -206,7 +244,8 @@ static uint32_t chunk_rows(const struct stage *stage, const struct chunk *chunk,
     return (uint32_t)MIN(rows, limit);
 }
 
-static enum status load_piece(struct stage *stage, const struct load *load, const struct piece *piece)
+static enum status load_piece(struct stage *stage, const struct load *load,
+                              const struct piece *piece)
 {
     struct plan *plan = stage->plan;
     struct chunk chunk = {.load = load, .piece = piece};
@@ -222,13 +261,17 @@ static enum status load_piece(struct stage *stage, const struct load *load, cons
                 return status;
             continue;
         }
-        uint64_t bytes = chunk.rows * row_bytes, offset = stage->current * stage->segment_bytes + stage->used;
-        status = source_read(plan->source, piece->tensor, chunk.first_row * row_bytes, stage->map + offset, bytes);
+        uint64_t bytes = chunk.rows * row_bytes,
+                 offset = stage->current * stage->segment_bytes + stage->used;
+        status = source_read(plan->source, piece->tensor, chunk.first_row * row_bytes,
+                             stage->map + offset, bytes);
         if (!status)
-            status = record_chunk(stage, &chunk, offset, bytes);
+            status = is_plain(load, piece) ? record_copy(stage, &chunk, offset, bytes)
+                                           : record_chunk(stage, &chunk, offset, bytes);
         if (status)
             return status;
-        stage->used = MIN(align_up(stage->used + bytes, GPU_OFFSET_ALIGNMENT), stage->segment_bytes);
+        stage->used =
+            MIN(align_up(stage->used + bytes, GPU_OFFSET_ALIGNMENT), stage->segment_bytes);
         chunk.first_row += chunk.rows;
         stage->done_bytes += bytes;
         if (stage->progress && stage->progress->report &&
@@ -242,8 +285,9 @@ static enum status make_planes(struct plan *plan, struct load *load)
 {
     const char *name = plan->pieces[load->first_piece].tensor->name;
     for (int i = 0; i < 2; i++) {
-        struct gpu_buffer_params params = {
-            .name = name, .size_bytes = load->row_bytes[i] * load->rows, .memory = GPU_MEMORY_DEVICE};
+        struct gpu_buffer_params params = {.name = name,
+                                           .size_bytes = load->row_bytes[i] * load->rows,
+                                           .memory = GPU_MEMORY_DEVICE};
         if (!params.size_bytes)
             continue;
         enum status status = gpu_buffer_create(plan->device, &params, &load->planes[i]);
@@ -254,7 +298,8 @@ static enum status make_planes(struct plan *plan, struct load *load)
 }
 
 /* sum / usage, where `usage` is the load behind `sum` */
-static enum status record_centroids(struct stage *stage, const struct load *sum, const struct load *usage)
+static enum status record_centroids(struct stage *stage, const struct load *sum,
+                                    const struct load *usage)
 {
     const struct centroids_params params = {.bins = sum->bins, .dim = sum->dim};
     const struct gpu_range ranges[2] = {{.buffer = sum->planes[0]}, {.buffer = usage->planes[0]}};
@@ -295,12 +340,15 @@ static void set_ranges(struct plan *plan)
     for (uint32_t i = 0; i < plan->n_loads; i++) {
         struct load *load = &plan->loads[i];
         if (load->range)
-            *load->range = (struct gpu_range){.buffer = load->planes[0], .size = load->row_bytes[0] * load->rows};
+            *load->range = (struct gpu_range){.buffer = load->planes[0],
+                                              .size = load->row_bytes[0] * load->rows};
         if (!load->weight)
             continue;
-        load->weight->plane0 = (struct gpu_range){.buffer = load->planes[0], .size = load->row_bytes[0] * load->rows};
+        load->weight->plane0 =
+            (struct gpu_range){.buffer = load->planes[0], .size = load->row_bytes[0] * load->rows};
         if (load->planes[1])
-            load->weight->plane1 = (struct gpu_range){.buffer = load->planes[1], .size = load->row_bytes[1] * load->rows};
+            load->weight->plane1 = (struct gpu_range){.buffer = load->planes[1],
+                                                      .size = load->row_bytes[1] * load->rows};
     }
 }
 

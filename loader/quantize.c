@@ -53,18 +53,33 @@ static bool ends_with(const char *text, const char *end)
 static bool is_unused_codebook(const struct job *job, const char *name)
 {
     static const char prefix[] = "mimi.quantizer.rvq_rest.vq.layers.";
-    return starts_with(name, prefix) && strtoul(name + sizeof(prefix) - 1, NULL, 10) + 1 >= job->config.mimi.n_q;
+    return starts_with(name, prefix) &&
+           strtoul(name + sizeof(prefix) - 1, NULL, 10) + 1 >= job->config.mimi.n_q;
 }
 
 static bool is_needed(const struct job *job, const char *name)
 {
     static const char *const needed[] = {
-        "emb.", "text_emb.", "text_linear.", "transformer.", "out_norm.", "extra_heads.", "linears.",
-        "depformer.", "depformer_in.", "depformer_emb.", "depformer_text_emb.", "depformer_norms.",
-        "mimi.encoder.", "mimi.encoder_transformer.", "mimi.downsample.", "mimi.quantizer.",
+        "emb.",
+        "text_emb.",
+        "text_linear.",
+        "transformer.",
+        "out_norm.",
+        "extra_heads.",
+        "linears.",
+        "depformer.",
+        "depformer_in.",
+        "depformer_emb.",
+        "depformer_text_emb.",
+        "depformer_norms.",
+        "mimi.encoder.",
+        "mimi.encoder_transformer.",
+        "mimi.downsample.",
+        "mimi.quantizer.",
     };
     if (starts_with(name, "mimi.quantizer.") &&
-        (strstr(name, ".output_proj.") || ends_with(name, "._initialized") || is_unused_codebook(job, name)))
+        (strstr(name, ".output_proj.") || ends_with(name, "._initialized") ||
+         is_unused_codebook(job, name)))
         return false;
     for (size_t i = 0; i < COUNT_OF(needed); i++)
         if (starts_with(name, needed[i]))
@@ -72,11 +87,12 @@ static bool is_needed(const struct job *job, const char *name)
     return false;
 }
 
-/* The I of "x.in_projs.I.weight" or "x.out_projs.I.weight", -1 for other names. *stem is the length of
- * "x", *joined what the joined tensor has behind it. */
+/* The I of "x.in_projs.I.weight" or "x.out_projs.I.weight", -1 for other names. *stem is the length
+ * of "x", *joined what the joined tensor has behind it. */
 static long part_index(const char *name, size_t *stem, const char **joined)
 {
-    static const char *const forms[][2] = {{".in_projs.", ".in_proj_weight"}, {".out_projs.", ".out_proj.weight"}};
+    static const char *const forms[][2] = {{".in_projs.", ".in_proj_weight"},
+                                           {".out_projs.", ".out_proj.weight"}};
     for (size_t i = 0; i < COUNT_OF(forms); i++) {
         const char *at = strstr(name, forms[i][0]);
         char *end;
@@ -92,33 +108,38 @@ static long part_index(const char *name, size_t *stem, const char **joined)
     return -1;
 }
 
-static enum status join_parts(struct job *job, const struct tensor *first, size_t stem, const char *joined, struct output *out)
+static enum status join_parts(struct job *job, const struct tensor *first, size_t stem,
+                              const char *joined, struct output *out)
 {
     const char *form = starts_with(joined, ".in") ? "in_projs" : "out_projs";
     char name[TENSOR_MAX_NAME + 64];
 
     snprintf(name, sizeof(name), "%.*s%s", (int)stem, first->name, joined);
     if (strlen(name) >= sizeof(out->name))
-        return log_error(job->log, ERROR_FORMAT, "%s: tensor %s: the name is too long", source_path(job->source), first->name);
+        return log_error(job->log, ERROR_FORMAT, "%s: tensor %s: the name is too long",
+                         source_path(job->source), first->name);
     if (source_find(job->source, name))
-        return log_error(job->log, ERROR_FORMAT, "%s: both %s and %s are there", source_path(job->source), name, first->name);
+        return log_error(job->log, ERROR_FORMAT, "%s: both %s and %s are there",
+                         source_path(job->source), name, first->name);
     memcpy(out->name, name, strlen(name) + 1);
     while (true) {
-        snprintf(name, sizeof(name), "%.*s.%s.%" PRIu32 ".weight", (int)stem, first->name, form, out->n_parts);
+        snprintf(name, sizeof(name), "%.*s.%s.%" PRIu32 ".weight", (int)stem, first->name, form,
+                 out->n_parts);
         const struct tensor *part = source_find(job->source, name);
         if (!part)
             return OK;
-        if (first->n_dims != 2 || part->n_dims != 2 || part->dims[1] != first->dims[1] || part->type != first->type)
-            return log_error(job->log, ERROR_FORMAT, "%s: tensors %s and %s cannot be joined", source_path(job->source), first->name,
-                             part->name);
+        if (first->n_dims != 2 || part->n_dims != 2 || part->dims[1] != first->dims[1] ||
+            part->type != first->type)
+            return log_error(job->log, ERROR_FORMAT, "%s: tensors %s and %s cannot be joined",
+                             source_path(job->source), first->name, part->name);
         job->parts[job->n_parts++] = part;
         out->n_parts++;
         out->dims[0] += part->dims[0];
     }
 }
 
-/* Matrices of the LM take the type asked for; norms and vectors f32; Mimi, which runs in f32, keeps what
- * it has. */
+/* Matrices of the LM take the type asked for; norms and vectors f32; Mimi, which runs in f32, keeps
+ * what it has. */
 static void choose_type(const struct job *job, struct output *out)
 {
     const struct tensor_type_info *wanted = tensor_type_info(job->type);
@@ -133,8 +154,9 @@ static void choose_type(const struct job *job, struct output *out)
         out->type = job->type;
     } else if (matrix) {
         out->type = TENSOR_F16;
-        log_write(job->log, LOG_INFO, "%s: %" PRIu64 " columns are no multiple of %s's %" PRIu32 ": f16", out->name, out->dims[1],
-                  wanted->name, wanted->block);
+        log_write(job->log, LOG_INFO,
+                  "%s: %" PRIu64 " columns are no multiple of %s's %" PRIu32 ": f16", out->name,
+                  out->dims[1], wanted->name, wanted->block);
     }
 }
 
@@ -150,9 +172,12 @@ static enum status add_output(struct job *job, const struct tensor *tensor)
     if (!is_needed(job, tensor->name) || index > 0) /* written with part 0 */
         return OK;
     if (!type || !type->runs || !tensor->bytes)
-        return log_error(job->log, ERROR_UNSUPPORTED, "%s: tensor %s is %s, expected f32, f16, bf16, q8_0 or q4_0",
+        return log_error(job->log, ERROR_UNSUPPORTED,
+                         "%s: tensor %s is %s, expected f32, f16, bf16, q8_0 or q4_0",
                          source_file(job->source, tensor->file), tensor->name,
-                         !tensor->bytes ? "empty" : type ? type->name : "of an unknown type");
+                         !tensor->bytes ? "empty"
+                         : type         ? type->name
+                                        : "of an unknown type");
     *out = (struct output){.first_part = job->n_parts, .n_parts = 1, .n_dims = tensor->n_dims};
     memcpy(out->name, tensor->name, sizeof(out->name));
     memcpy(out->dims, tensor->dims, sizeof(out->dims));
@@ -167,25 +192,31 @@ static enum status add_output(struct job *job, const struct tensor *tensor)
     return status;
 }
 
-static enum status check_values(const struct job *job, const struct tensor *tensor, uint32_t to, uint64_t n)
+static enum status check_values(const struct job *job, const struct tensor *tensor, uint32_t to,
+                                uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
         float value = job->floats[i];
-        bool fits = to == TENSOR_F16 ? !isfinite(value) || fabsf(value) < 65520.0f : isfinite(value);
+        bool fits =
+            to == TENSOR_F16 ? !isfinite(value) || fabsf(value) < 65520.0f : isfinite(value);
         if (!fits)
             return log_error(job->log, ERROR_FORMAT, "%s: tensor %s holds %g, which %s does not",
-                             source_file(job->source, tensor->file), tensor->name, (double)value, tensor_type_info(to)->name);
+                             source_file(job->source, tensor->file), tensor->name, (double)value,
+                             tensor_type_info(to)->name);
     }
     return OK;
 }
 
 /* `n` elements from element `at` on, whole blocks of both types. */
-static enum status convert_chunk(struct job *job, const struct tensor *tensor, uint32_t to, uint64_t at, uint64_t n)
+static enum status convert_chunk(struct job *job, const struct tensor *tensor, uint32_t to,
+                                 uint64_t at, uint64_t n)
 {
-    const struct tensor_type_info *from_type = tensor_type_info(tensor->type), *to_type = tensor_type_info(to);
+    const struct tensor_type_info *from_type = tensor_type_info(tensor->type),
+                                  *to_type = tensor_type_info(to);
     uint64_t bytes = tensor_row_bytes(from_type, n);
 
-    enum status status = source_read(job->source, tensor, tensor_row_bytes(from_type, at), job->bytes, bytes);
+    enum status status =
+        source_read(job->source, tensor, tensor_row_bytes(from_type, at), job->bytes, bytes);
     if (!status && tensor->type != to) { /* the same type stays bit for bit the same */
         tensor_to_f32(from_type->type, job->bytes, job->floats, n);
         if (to == TENSOR_F16 || to_type->block > 1)
@@ -199,7 +230,8 @@ static enum status convert_chunk(struct job *job, const struct tensor *tensor, u
         return status;
     job->done_bytes += bytes;
     if (job->progress && job->progress->report &&
-        !job->progress->report(job->progress->user, job->done_bytes, job->total_bytes, tensor->name))
+        !job->progress->report(job->progress->user, job->done_bytes, job->total_bytes,
+                               tensor->name))
         return ERROR_AGAIN;
     return OK;
 }
@@ -285,8 +317,8 @@ static enum status open_source(struct job *job, const char *from)
     return status;
 }
 
-enum status quantize_file(const struct log *log, const char *from, const char *to, enum tensor_type type,
-                          const struct quantize_progress *progress)
+enum status quantize_file(const struct log *log, const char *from, const char *to,
+                          enum tensor_type type, const struct quantize_progress *progress)
 {
     struct job job = {.log = log, .progress = progress, .type = type};
     const struct tensor_type_info *info = tensor_type_info(type);

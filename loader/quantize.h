@@ -15,10 +15,11 @@ struct quantize_progress {
     void *user;
 };
 
-/* from: a checkpoint directory or a GGUF. to: the file to write; it appears (or is replaced) only when
- * complete. type: f32, f16, bf16, q8_0 or q4_0. Matrices whose width is no multiple of the type's
- * block become f16 (told through `log`, LOG_INFO). Memory stays bounded. progress may be NULL. */
-enum status quantize_file(const struct log *log, const char *from, const char *to, enum tensor_type type,
-                          const struct quantize_progress *progress);
+/* from: a checkpoint directory or a GGUF. to: the file to write; it appears (or is replaced) only
+ * when complete. type: f32, f16, bf16, q8_0 or q4_0. Matrices whose width is no multiple of the
+ * type's block become f16 (told through `log`, LOG_INFO). Memory stays bounded. progress may be
+ * NULL. */
+enum status quantize_file(const struct log *log, const char *from, const char *to,
+                          enum tensor_type type, const struct quantize_progress *progress);
 
 #endif

@@ -70,7 +70,8 @@ static enum status damaged(const struct log *log, const char *where)
 }
 
 /* SentencePiece: piece = 1, score = 2, type = 3 */
-static enum status read_piece(const struct log *log, const char *where, struct wire wire, struct tokenizer *tokenizer)
+static enum status read_piece(const struct log *log, const char *where, struct wire wire,
+                              struct tokenizer *tokenizer)
 {
     struct wire text = {0};
     uint64_t type = PIECE_NORMAL;
@@ -91,11 +92,14 @@ static enum status read_piece(const struct log *log, const char *where, struct w
     }
     if (!text.at)
         return damaged(log, where);
-    return tokenizer_add(log, where, tokenizer, (const char *)text.at, (size_t)(text.end - text.at), score, type);
+    return tokenizer_add(log, where, tokenizer, (const char *)text.at, (size_t)(text.end - text.at),
+                         score, type);
 }
 
-/* TrainerSpec: unk_surface = 44; NormalizerSpec: add_dummy_prefix = 3, remove_extra_whitespaces = 4 */
-static enum status read_spec(const struct log *log, const char *where, struct wire wire, bool trainer, struct tokenizer *tokenizer)
+/* TrainerSpec: unk_surface = 44; NormalizerSpec: add_dummy_prefix = 3, remove_extra_whitespaces = 4
+ */
+static enum status read_spec(const struct log *log, const char *where, struct wire wire,
+                             bool trainer, struct tokenizer *tokenizer)
 {
     struct field field;
     while (wire.at < wire.end) {
@@ -108,7 +112,8 @@ static enum status read_spec(const struct log *log, const char *where, struct wi
         if (!trainer || field.type != WIRE_BYTES || field.number != 44)
             continue;
         size_t size = (size_t)(field.bytes.end - field.bytes.at);
-        if (size >= sizeof(tokenizer->unknown) || !tokenizer_is_text((const char *)field.bytes.at, size))
+        if (size >= sizeof(tokenizer->unknown) ||
+            !tokenizer_is_text((const char *)field.bytes.at, size))
             return log_error(log, ERROR_FORMAT, "%s: no usable unk_surface", where);
         memcpy(tokenizer->unknown, field.bytes.at, size);
         tokenizer->unknown[size] = 0;
@@ -117,7 +122,8 @@ static enum status read_spec(const struct log *log, const char *where, struct wi
 }
 
 /* ModelProto: pieces = 1, trainer_spec = 2, normalizer_spec = 3 */
-enum status sentencepiece_read(const struct log *log, const char *where, const void *bytes, size_t size, struct tokenizer **out)
+enum status sentencepiece_read(const struct log *log, const char *where, const void *bytes,
+                               size_t size, struct tokenizer **out)
 {
     struct wire wire = {bytes, (const uint8_t *)bytes + size};
     struct tokenizer *tokenizer = NULL;

@@ -3,6 +3,7 @@
 #include "loader/source.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,14 +29,18 @@ enum status source_add_file(struct source *source, const char *path, uint32_t *i
     return OK;
 }
 
-enum status source_add_tensors(struct source *source, const struct tensor *tensors, uint32_t count, uint32_t file,
-                               const char *prefix, bool (*keep)(const void *user, const struct tensor *), const void *user)
+enum status source_add_tensors(struct source *source, const struct tensor *tensors, uint32_t count,
+                               uint32_t file, const char *prefix,
+                               bool (*keep)(const void *user, const struct tensor *),
+                               const void *user)
 {
     size_t length = strlen(prefix);
 
     if (count > MAX_TENSORS - source->n_tensors)
-        return log_error(&source->log, ERROR_UNSUPPORTED, "%s: more than %d tensors", source->path, MAX_TENSORS);
-    struct tensor *grown = realloc(source->tensors, ((size_t)source->n_tensors + count + 1) * sizeof(*grown));
+        return log_error(&source->log, ERROR_UNSUPPORTED, "%s: more than %d tensors", source->path,
+                         MAX_TENSORS);
+    struct tensor *grown =
+        realloc(source->tensors, ((size_t)source->n_tensors + count + 1) * sizeof(*grown));
     if (!grown)
         return out_of_memory(source);
     source->tensors = grown;
@@ -46,8 +51,8 @@ enum status source_add_tensors(struct source *source, const struct tensor *tenso
         *tensor = tensors[i];
         tensor->file = file;
         if (length + strlen(tensors[i].name) >= TENSOR_MAX_NAME)
-            return log_error(&source->log, ERROR_FORMAT, "%s: a tensor's name is too long: %s", source->files[file].path,
-                             tensors[i].name);
+            return log_error(&source->log, ERROR_FORMAT, "%s: a tensor's name is too long: %s",
+                             source->files[file].path, tensors[i].name);
         memcpy(tensor->name, prefix, length);
         memcpy(tensor->name + length, tensors[i].name, strlen(tensors[i].name) + 1);
         source->n_tensors++;
@@ -83,8 +88,9 @@ static enum status sort_names(struct source *source)
         if (i && !strcmp(sorted[i - 1].name, sorted[i].name)) {
             const char *one = source_file(source, source->tensors[sorted[i - 1].index].file);
             const char *two = source_file(source, source->tensors[sorted[i].index].file);
-            status = log_error(&source->log, ERROR_FORMAT, "%s: tensor %s is there twice%s%s", one, sorted[i].name,
-                               strcmp(one, two) ? ", also in " : "", strcmp(one, two) ? two : "");
+            status = log_error(&source->log, ERROR_FORMAT, "%s: tensor %s is there twice%s%s", one,
+                               sorted[i].name, strcmp(one, two) ? ", also in " : "",
+                               strcmp(one, two) ? two : "");
             goto done;
         }
     }
@@ -129,7 +135,7 @@ static enum status find_kind(struct source *source)
     if (status)
         return status;
     uint64_t size = file.size;
-    status = file_read(&source->log, &file, 0, head, MIN(size, sizeof(head)));
+    status = file_read(&source->log, &file, NULL, 0, head, MIN(size, sizeof(head)));
     file_close(&file);
     if (status)
         return status;
@@ -138,8 +144,8 @@ static enum status find_kind(struct source *source)
     else if (head[8] == '{' || ends_with(source->path, ".safetensors"))
         source->kind = SOURCE_SAFETENSORS;
     else
-        return log_error(&source->log, ERROR_FORMAT, "%s: neither GGUF nor safetensors%s", source->path,
-                         size ? "" : " (the file is empty)");
+        return log_error(&source->log, ERROR_FORMAT, "%s: neither GGUF nor safetensors%s",
+                         source->path, size ? "" : " (the file is empty)");
     return OK;
 }
 
@@ -236,16 +242,18 @@ const struct tensor *source_find(const struct source *source, const char *name)
     return NULL;
 }
 
-enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset, void *to, uint64_t bytes)
+enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset,
+                        void *to, uint64_t bytes)
 {
     if (offset > tensor->bytes || bytes > tensor->bytes - offset)
-        return log_error(&source->log, ERROR_ARGUMENT, "%s: tensor %s has %" PRIu64 " bytes, asked for up to %" PRIu64,
-                         source_file(source, tensor->file), tensor->name, tensor->bytes, offset + bytes);
-    /* file_read knows the cause, but not the tensor. */
-    enum status status = file_read(&source->log, &source->files[tensor->file], tensor->offset + offset, to, bytes);
-    if (status)
-        log_write(&source->log, LOG_ERROR, "%s: tensor %s cannot be read", source_file(source, tensor->file), tensor->name);
-    return status;
+        return log_error(&source->log, ERROR_ARGUMENT,
+                         "%s: tensor %s has %" PRIu64 " bytes, asked for up to %" PRIu64,
+                         source_file(source, tensor->file), tensor->name, tensor->bytes,
+                         offset + bytes);
+    char what[TENSOR_MAX_NAME + 8];
+    snprintf(what, sizeof(what), "tensor %s", tensor->name);
+    return file_read(&source->log, &source->files[tensor->file], what, tensor->offset + offset, to,
+                     bytes);
 }
 
 const char *source_file(const struct source *source, uint32_t file)

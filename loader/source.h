@@ -21,17 +21,19 @@ struct source {
     uint32_t *by_name; /* indices, sorted */
     struct gguf *gguf; /* GGUF: the first file's header */
     /* Directory: */
-    cJSON *config; /* config.json, or upstream's constants where there is none */
+    cJSON *config;      /* config.json, or upstream's constants where there is none */
     cJSON *mimi_config; /* NULL: the real Mimi */
     char *config_path, *mimi_config_path, *tokenizer_path;
 };
 
 /* Opens a file and counts it in. */
 enum status source_add_file(struct source *source, const char *path, uint32_t *index);
-/* Appends copies of tensors of one file, their names behind `prefix`. Only those that `keep` (NULL: all)
- * lets through. */
-enum status source_add_tensors(struct source *source, const struct tensor *tensors, uint32_t count, uint32_t file,
-                               const char *prefix, bool (*keep)(const void *user, const struct tensor *), const void *user);
+/* Appends copies of tensors of one file, their names behind `prefix`. Only those that `keep` (NULL:
+ * all) lets through. */
+enum status source_add_tensors(struct source *source, const struct tensor *tensors, uint32_t count,
+                               uint32_t file, const char *prefix,
+                               bool (*keep)(const void *user, const struct tensor *),
+                               const void *user);
 
 /* Fill an empty source whose log, kind and path are set. */
 enum status source_open_gguf(struct source *source);

@@ -19,13 +19,17 @@
 
 /* The first Moshi repositories came without a config.json: loaders.py's _lm_kwargs. */
 static const char first_moshi[] =
-    "{\"dim\": 4096, \"text_card\": 32000, \"existing_text_padding_id\": 3, \"n_q\": 16, \"dep_q\": 8, \"card\": 2048,"
-    " \"num_heads\": 32, \"num_layers\": 32, \"hidden_scale\": 4.125, \"causal\": true, \"layer_scale\": null,"
+    "{\"dim\": 4096, \"text_card\": 32000, \"existing_text_padding_id\": 3, \"n_q\": 16, "
+    "\"dep_q\": 8, \"card\": 2048,"
+    " \"num_heads\": 32, \"num_layers\": 32, \"hidden_scale\": 4.125, \"causal\": true, "
+    "\"layer_scale\": null,"
     " \"context\": 3000, \"max_period\": 10000, \"gating\": \"silu\", \"norm\": \"rms_norm_f32\","
-    " \"positional_embedding\": \"rope\", \"depformer_dim\": 1024, \"depformer_dim_feedforward\": 4224,"
+    " \"positional_embedding\": \"rope\", \"depformer_dim\": 1024, \"depformer_dim_feedforward\": "
+    "4224,"
     " \"depformer_num_heads\": 16, \"depformer_num_layers\": 6, \"depformer_layer_scale\": null,"
     " \"depformer_multi_linear\": true, \"depformer_context\": 8, \"depformer_max_period\": 10000,"
-    " \"depformer_gating\": \"silu\", \"depformer_pos_emb\": \"none\", \"depformer_weights_per_step\": true,"
+    " \"depformer_gating\": \"silu\", \"depformer_pos_emb\": \"none\", "
+    "\"depformer_weights_per_step\": true,"
     " \"delays\": [0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1], \"model_type\": \"moshi\"}";
 
 static enum status out_of_memory(const struct source *source)
@@ -33,7 +37,8 @@ static enum status out_of_memory(const struct source *source)
     return log_error(&source->log, ERROR_MEMORY, "%s: out of memory", source->path);
 }
 
-static enum status load_json(const struct source *source, const char *path, uint64_t limit, cJSON **out)
+static enum status load_json(const struct source *source, const char *path, uint64_t limit,
+                             cJSON **out)
 {
     char *text = NULL;
     size_t size;
@@ -62,7 +67,8 @@ static bool is_plain(const char *name)
 
 /* The path that a key of config.json names. Upstream allows hf://owner/repository/file: what was
  * downloaded of that is the file. *out is NULL if the key is absent and there is no fallback. */
-static enum status named_path(const struct source *source, const char *key, const char *fallback, char **out)
+static enum status named_path(const struct source *source, const char *key, const char *fallback,
+                              char **out)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(source->config, key);
     const char *name = fallback;
@@ -70,7 +76,8 @@ static enum status named_path(const struct source *source, const char *key, cons
     *out = NULL;
     if (item && !cJSON_IsNull(item)) {
         if (!cJSON_IsString(item))
-            return log_error(&source->log, ERROR_FORMAT, "%s: %s is no string", source->config_path, key);
+            return log_error(&source->log, ERROR_FORMAT, "%s: %s is no string", source->config_path,
+                             key);
         name = item->valuestring;
         if (!strncmp(name, "hf://", 5))
             name = strrchr(name, '/') + 1;
@@ -78,7 +85,8 @@ static enum status named_path(const struct source *source, const char *key, cons
     if (!name)
         return OK;
     if (!is_plain(name))
-        return log_error(&source->log, ERROR_FORMAT, "%s: %s is \"%.200s\", which is no file of this directory",
+        return log_error(&source->log, ERROR_FORMAT,
+                         "%s: %s is \"%.200s\", which is no file of this directory",
                          source->config_path, key, name);
     *out = path_join(source->path, name);
     return *out ? OK : out_of_memory(source);
@@ -86,11 +94,13 @@ static enum status named_path(const struct source *source, const char *key, cons
 
 static enum status missing(const struct source *source, const char *key, const char *path)
 {
-    return log_error(&source->log, ERROR_IO, "%s: does not exist (%s of %s)", path, key, source->config_path);
+    return log_error(&source->log, ERROR_IO, "%s: does not exist (%s of %s)", path, key,
+                     source->config_path);
 }
 
 static enum status add_safetensors(struct source *source, const char *path, const char *prefix,
-                                   bool (*keep)(const void *user, const struct tensor *), const void *user)
+                                   bool (*keep)(const void *user, const struct tensor *),
+                                   const void *user)
 {
     struct tensor *tensors;
     uint32_t index, count;
@@ -140,21 +150,26 @@ static enum status add_shards(struct source *source, const char *index_path, con
         status = log_error(&source->log, ERROR_FORMAT, "%s: no weight_map", index_path);
         goto done;
     }
-    cJSON_ArrayForEach(item, map) {
+    cJSON_ArrayForEach(item, map)
+    {
         if (!cJSON_IsString(item) || !is_plain(item->valuestring)) {
-            status = log_error(&source->log, ERROR_FORMAT, "%s: tensor %.200s: no file of this directory", index_path,
-                               item->string);
+            status =
+                log_error(&source->log, ERROR_FORMAT,
+                          "%s: tensor %.200s: no file of this directory", index_path, item->string);
             goto done;
         }
     }
-    cJSON_ArrayForEach(item, map) {
+    cJSON_ArrayForEach(item, map)
+    {
         char *path = path_join(source->path, item->valuestring);
         if (!path) {
             status = out_of_memory(source);
         } else if (!has_file(source, path)) {
             struct shard shard = {map, item->valuestring};
-            status = path_exists(path) ? add_safetensors(source, path, prefix, in_shard, &shard)
-                                       : log_error(&source->log, ERROR_IO, "%s: does not exist (weight_map of %s)", path, index_path);
+            status = path_exists(path)
+                         ? add_safetensors(source, path, prefix, in_shard, &shard)
+                         : log_error(&source->log, ERROR_IO,
+                                     "%s: does not exist (weight_map of %s)", path, index_path);
         }
         free(path);
         if (status)
@@ -162,7 +177,8 @@ static enum status add_shards(struct source *source, const char *index_path, con
     }
     int expected = cJSON_GetArraySize(map);
     if (source->n_tensors - before != (uint32_t)expected)
-        status = log_error(&source->log, ERROR_FORMAT, "%s: lists %d tensors, the files hold %" PRIu32 " of them", index_path,
+        status = log_error(&source->log, ERROR_FORMAT,
+                           "%s: lists %d tensors, the files hold %" PRIu32 " of them", index_path,
                            expected, source->n_tensors - before);
 done:
     cJSON_Delete(index);
@@ -170,7 +186,8 @@ done:
 }
 
 /* A safetensors file, or where it is absent the shards that FILE.index.json lists. */
-static enum status add_weights(struct source *source, const char *key, const char *fallback, const char *prefix)
+static enum status add_weights(struct source *source, const char *key, const char *fallback,
+                               const char *prefix)
 {
     char *path = NULL, *index_path = NULL;
 
@@ -188,7 +205,8 @@ static enum status add_weights(struct source *source, const char *key, const cha
         goto done;
     }
     snprintf(index_path, size, "%s.index.json", path);
-    status = path_exists(index_path) ? add_shards(source, index_path, prefix) : missing(source, key, path);
+    status = path_exists(index_path) ? add_shards(source, index_path, prefix)
+                                     : missing(source, key, path);
 done:
     free(index_path);
     free(path);
@@ -206,9 +224,13 @@ static enum status load_config(struct source *source)
     bool first = mimi && path_exists(mimi);
     free(mimi);
     if (!first)
-        return log_error(&source->log, ERROR_IO, "%s: does not exist: a checkpoint directory has one", source->config_path);
-    log_write(&source->log, LOG_WARNING, "%s: does not exist: taken for the first Moshi, which came without", source->config_path);
-    return json_parse(&source->log, source->config_path, first_moshi, sizeof(first_moshi) - 1, &source->config);
+        return log_error(&source->log, ERROR_IO,
+                         "%s: does not exist: a checkpoint directory has one", source->config_path);
+    log_write(&source->log, LOG_WARNING,
+              "%s: does not exist: taken for the first Moshi, which came without",
+              source->config_path);
+    return json_parse(&source->log, source->config_path, first_moshi, sizeof(first_moshi) - 1,
+                      &source->config);
 }
 
 enum status source_open_directory(struct source *source)
@@ -220,7 +242,8 @@ enum status source_open_directory(struct source *source)
     if (!status && source->mimi_config_path && !path_exists(source->mimi_config_path))
         status = missing(source, "mimi_config_name", source->mimi_config_path);
     if (!status && source->mimi_config_path)
-        status = load_json(source, source->mimi_config_path, MAX_CONFIG_BYTES, &source->mimi_config);
+        status =
+            load_json(source, source->mimi_config_path, MAX_CONFIG_BYTES, &source->mimi_config);
     if (!status)
         status = named_path(source, "tokenizer_name", TOKENIZER_NAME, &source->tokenizer_path);
     if (!status && !path_exists(source->tokenizer_path))

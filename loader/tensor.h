@@ -8,8 +8,8 @@
 
 #include "runtime/base.h"
 
-/* Element types. The numbers are GGUF's (ggml_type); others are known by name and size, so that they
- * can be inspected, but not loaded. */
+/* Element types. The numbers are GGUF's (ggml_type); others are known by name and size, so that
+ * they can be inspected, but not loaded. */
 enum tensor_type {
     TENSOR_F32 = 0,
     TENSOR_F16 = 1,
@@ -42,7 +42,8 @@ const struct tensor_type_info *tensor_type_by_name(const char *name);
 uint64_t tensor_row_bytes(const struct tensor_type_info *type, uint64_t elements);
 
 /* Rows of k elements to and from f32; k is a multiple of the block. Rounding is ggml's reference
- * rounding bit for bit (quantize_row_q4_0_ref, quantize_row_q8_0_ref; f16 and bf16 to nearest even). */
+ * rounding bit for bit (quantize_row_q4_0_ref, quantize_row_q8_0_ref; f16 and bf16 to nearest
+ * even). */
 void tensor_to_f32(enum tensor_type type, const void *from, float *to, uint64_t k);
 void tensor_from_f32(enum tensor_type type, const float *from, void *to, uint64_t k);
 
@@ -62,8 +63,9 @@ struct tensor {
 
 uint64_t tensor_elements(const struct tensor *tensor);
 
-/* --- Sources --------------------------------------------------------------------------------------
- * A GGUF file, a split GGUF (any of its files given), or a checkpoint directory as downloaded
+/* --- Sources
+ * -------------------------------------------------------------------------------------- A GGUF
+ * file, a split GGUF (any of its files given), or a checkpoint directory as downloaded
  * (config.json, safetensors single or sharded, Mimi, SentencePiece model), or one safetensors file
  * (for inspection: no config). Headers only are read and checked: every count, size, offset, name,
  * alignment and overlap against the files' real lengths. Mimi's tensors of a directory get the
@@ -82,8 +84,10 @@ uint32_t source_count(const struct source *source);
 const struct tensor *source_tensor(const struct source *source, uint32_t index);
 /* NULL if there is none of that name. */
 const struct tensor *source_find(const struct source *source, const char *name);
-/* Reads bytes of a tensor; [offset, offset + bytes) is within it. ERROR_IO names file and tensor. */
-enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset, void *to, uint64_t bytes);
+/* Reads bytes of a tensor; [offset, offset + bytes) is within it. ERROR_IO names file and tensor.
+ */
+enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset,
+                        void *to, uint64_t bytes);
 /* The path of a tensor's file, for messages. */
 const char *source_file(const struct source *source, uint32_t file);
 

@@ -39,7 +39,8 @@ static size_t utf8_length(const char *text, size_t size)
         code = (c & 15u) << 12 | (text[1] & 63u) << 6 | (text[2] & 63u);
         return code >= 0x800 && (code < 0xd800 || code >= 0xe000) ? 3 : 0;
     }
-    if ((c & 0xf8) == 0xf0 && size >= 4 && is_continuation(text[1]) && is_continuation(text[2]) && is_continuation(text[3])) {
+    if ((c & 0xf8) == 0xf0 && size >= 4 && is_continuation(text[1]) && is_continuation(text[2]) &&
+        is_continuation(text[3])) {
         code = (c & 7u) << 18 | (text[1] & 63u) << 12;
         return code >= 0x10000 && code < 0x110000 ? 4 : 0;
     }
@@ -74,12 +75,13 @@ static int byte_value(const char *text, size_t size)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-enum status tokenizer_add(const struct log *log, const char *where, struct tokenizer *tokenizer, const char *text, size_t size,
-                          float score, uint64_t type)
+enum status tokenizer_add(const struct log *log, const char *where, struct tokenizer *tokenizer,
+                          const char *text, size_t size, float score, uint64_t type)
 {
     uint32_t id = tokenizer->n_pieces;
     if (type < PIECE_NORMAL || type > PIECE_BYTE)
-        return log_error(log, ERROR_FORMAT, "%s: piece %u has the type %llu", where, id, (unsigned long long)type);
+        return log_error(log, ERROR_FORMAT, "%s: piece %u has the type %llu", where, id,
+                         (unsigned long long)type);
     if (!tokenizer_is_text(text, size))
         return log_error(log, ERROR_FORMAT, "%s: piece %u is not UTF-8", where, id);
     if (type == PIECE_BYTE && byte_value(text, size) < 0)
@@ -109,14 +111,16 @@ enum status tokenizer_add(const struct log *log, const char *where, struct token
     return OK;
 }
 
-enum status tokenizer_check(const struct log *log, const char *where, const struct tokenizer *tokenizer)
+enum status tokenizer_check(const struct log *log, const char *where,
+                            const struct tokenizer *tokenizer)
 {
     if (!tokenizer->n_pieces)
         return log_error(log, ERROR_FORMAT, "%s: a tokenizer without pieces", where);
     return OK;
 }
 
-enum status tokenizer_open(const struct log *log, const struct source *source, struct tokenizer **out)
+enum status tokenizer_open(const struct log *log, const struct source *source,
+                           struct tokenizer **out)
 {
     char *bytes;
     size_t size;
@@ -133,7 +137,8 @@ enum status tokenizer_open(const struct log *log, const struct source *source, s
     return status;
 }
 
-enum status tokenizer_parse(const struct log *log, const void *bytes, size_t size, struct tokenizer **out)
+enum status tokenizer_parse(const struct log *log, const void *bytes, size_t size,
+                            struct tokenizer **out)
 {
     return sentencepiece_read(log, "the tokenizer", bytes, size, out);
 }
@@ -175,7 +180,8 @@ struct output {
     size_t stored; /* whole characters only; nothing is stored behind a cut */
 };
 
-/* One character. A NUL, which only a byte piece can be, would end the text: it is as good as invalid. */
+/* One character. A NUL, which only a byte piece can be, would end the text: it is as good as
+ * invalid. */
 static void put(struct output *out, const char *character, size_t n)
 {
     if (n == 1 && !character[0]) {
@@ -200,15 +206,17 @@ static void put_text(struct output *out, const char *text)
     }
 }
 
-/* A run of byte pieces is UTF-8; each byte of what is not becomes U+FFFD. At most four bytes matter at
- * a time, so none are collected. */
-static size_t put_bytes(const struct tokenizer *tokenizer, const uint32_t *ids, size_t n, struct output *out)
+/* A run of byte pieces is UTF-8; each byte of what is not becomes U+FFFD. At most four bytes matter
+ * at a time, so none are collected. */
+static size_t put_bytes(const struct tokenizer *tokenizer, const uint32_t *ids, size_t n,
+                        struct output *out)
 {
     size_t done = 0;
     while (done < n) {
         char window[4];
         size_t filled = 0;
-        while (filled < sizeof(window) && done + filled < n && tokenizer_type(tokenizer, ids[done + filled]) == PIECE_BYTE) {
+        while (filled < sizeof(window) && done + filled < n &&
+               tokenizer_type(tokenizer, ids[done + filled]) == PIECE_BYTE) {
             window[filled] = (char)byte_value(tokenizer_piece(tokenizer, ids[done + filled]), 6);
             filled++;
         }
@@ -224,7 +232,8 @@ static size_t put_bytes(const struct tokenizer *tokenizer, const uint32_t *ids, 
     return done;
 }
 
-size_t tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t n, char *text, size_t size)
+size_t tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t n,
+                        char *text, size_t size)
 {
     struct output out = {.text = text, .size = size};
     bool at_start = true; /* where a leading space is dropped */
@@ -247,7 +256,8 @@ size_t tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, 
             put_text(&out, tokenizer->unknown);
             continue;
         }
-        if (at_start && (tokenizer->add_dummy_prefix || tokenizer->remove_extra_whitespaces) && !strncmp(piece, SPACE, 3)) {
+        if (at_start && (tokenizer->add_dummy_prefix || tokenizer->remove_extra_whitespaces) &&
+            !strncmp(piece, SPACE, 3)) {
             piece += 3;
             dropped = !tokenizer->remove_extra_whitespaces;
         }

@@ -5,41 +5,66 @@
 #include "loader/gguf.h"
 #include "loader/tokenizer_parts.h"
 
-enum status tokenizer_read_gguf(const struct log *log, const struct gguf *gguf, struct tokenizer **out)
+struct keys {
+    const struct gguf_value *tokens, *scores, *types;
+};
+
+static enum status find_keys(const struct log *log, const struct gguf *gguf, struct keys *keys)
 {
-    const struct gguf_value *tokens = gguf_find(gguf, "tokenizer.ggml.tokens");
-    const struct gguf_value *scores = gguf_find(gguf, "tokenizer.ggml.scores");
-    const struct gguf_value *types = gguf_find(gguf, "tokenizer.ggml.token_type");
-    struct tokenizer *tokenizer = NULL;
-    const char *model = "absent";
+    const char *model = "absent", *wrong = NULL;
 
     if (!gguf_get_string(gguf, "tokenizer.ggml.model", &model) || strcmp(model, "llama"))
-        return log_error(log, ERROR_UNSUPPORTED, "%s: tokenizer.ggml.model is %.60s: only \"llama\" is supported", gguf->path, model);
-    if (!tokens || !tokens->array || tokens->type != GGUF_STRING)
-        return log_error(log, ERROR_FORMAT, "%s: tokenizer.ggml.tokens is no array of strings", gguf->path);
-    if (!types || !types->array || types->count != tokens->count)
-        return log_error(log, ERROR_FORMAT, "%s: tokenizer.ggml.token_type is no array as long as tokenizer.ggml.tokens", gguf->path);
-    if (scores && (!scores->array || scores->count != tokens->count))
-        return log_error(log, ERROR_FORMAT, "%s: tokenizer.ggml.scores is no array as long as tokenizer.ggml.tokens", gguf->path);
+        return log_error(log, ERROR_UNSUPPORTED,
+                         "%s: tokenizer.ggml.model is %.60s: only \"llama\" is supported",
+                         gguf->path, model);
+    keys->tokens = gguf_find(gguf, "tokenizer.ggml.tokens");
+    keys->scores = gguf_find(gguf, "tokenizer.ggml.scores");
+    keys->types = gguf_find(gguf, "tokenizer.ggml.token_type");
+    if (!keys->tokens || !keys->tokens->array || keys->tokens->type != GGUF_STRING)
+        return log_error(log, ERROR_FORMAT, "%s: tokenizer.ggml.tokens is no array of strings",
+                         gguf->path);
+    if (!keys->types || !keys->types->array || keys->types->count != keys->tokens->count)
+        wrong = "token_type is no array";
+    else if (keys->scores && (!keys->scores->array || keys->scores->type != GGUF_F32 ||
+                              keys->scores->count != keys->tokens->count))
+        wrong = "scores is no array of f32";
+    if (wrong)
+        return log_error(log, ERROR_FORMAT, "%s: tokenizer.ggml.%s as long as the tokens",
+                         gguf->path, wrong);
+    return OK;
+}
 
-    enum status status = tokenizer_create(log, gguf->path, &tokenizer);
+static void read_flags(const struct gguf *gguf, struct tokenizer *tokenizer)
+{
+    const char *text;
+    gguf_get_bool(gguf, "tokenizer.ggml.add_space_prefix", &tokenizer->add_dummy_prefix);
+    gguf_get_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces",
+                  &tokenizer->remove_extra_whitespaces);
+    if (gguf_get_string(gguf, "tokenizer.ggml.unknown_text", &text) &&
+        strlen(text) < sizeof(tokenizer->unknown) && tokenizer_is_text(text, strlen(text)))
+        memcpy(tokenizer->unknown, text, strlen(text) + 1);
+}
+
+enum status tokenizer_read_gguf(const struct log *log, const struct gguf *gguf,
+                                struct tokenizer **out)
+{
+    struct tokenizer *tokenizer = NULL;
+    struct keys keys = {0};
+
+    enum status status = find_keys(log, gguf, &keys);
+    if (!status)
+        status = tokenizer_create(log, gguf->path, &tokenizer);
     if (status)
         return status;
-    gguf_get_bool(gguf, "tokenizer.ggml.add_space_prefix", &tokenizer->add_dummy_prefix);
-    gguf_get_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", &tokenizer->remove_extra_whitespaces);
-    const char *unknown;
-    if (gguf_get_string(gguf, "tokenizer.ggml.unknown_text", &unknown) && strlen(unknown) < sizeof(tokenizer->unknown) &&
-        tokenizer_is_text(unknown, strlen(unknown)))
-        memcpy(tokenizer->unknown, unknown, strlen(unknown) + 1);
-    for (uint64_t i = 0; i < tokens->count && !status; i++) {
-        const char *text = gguf_element_string(tokens, i);
+    read_flags(gguf, tokenizer);
+    for (uint64_t i = 0; i < keys.tokens->count && !status; i++) {
+        const char *text = gguf_element_string(keys.tokens, i);
         uint64_t type = 0;
         double score = 0;
-        gguf_element_u64(types, i, &type);
-        if (scores && !gguf_element_f64(scores, i, &score))
-            status = log_error(log, ERROR_FORMAT, "%s: tokenizer.ggml.scores are no floats", gguf->path);
-        else
-            status = tokenizer_add(log, gguf->path, tokenizer, text, strlen(text), (float)score, type);
+        gguf_element_u64(keys.types, i, &type);
+        if (keys.scores)
+            gguf_element_f64(keys.scores, i, &score);
+        status = tokenizer_add(log, gguf->path, tokenizer, text, strlen(text), (float)score, type);
     }
     if (!status)
         status = tokenizer_check(log, gguf->path, tokenizer);
@@ -51,8 +76,8 @@ enum status tokenizer_read_gguf(const struct log *log, const struct gguf *gguf, 
     return OK;
 }
 
-
-static void write_id(struct gguf_writer *writer, const char *key, const struct tokenizer *tokenizer, const char *piece)
+static void write_id(struct gguf_writer *writer, const char *key, const struct tokenizer *tokenizer,
+                     const char *piece)
 {
     for (uint32_t i = 0; i < tokenizer->n_pieces && i < 16; i++)
         if (!strcmp(tokenizer_piece(tokenizer, i), piece)) {
@@ -61,7 +86,8 @@ static void write_id(struct gguf_writer *writer, const char *key, const struct t
         }
 }
 
-enum status tokenizer_write_gguf(const struct log *log, const struct tokenizer *tokenizer, struct gguf_writer *writer)
+enum status tokenizer_write_gguf(const struct log *log, const struct tokenizer *tokenizer,
+                                 struct gguf_writer *writer)
 {
     uint32_t n = tokenizer->n_pieces;
     enum status status;
@@ -87,7 +113,8 @@ enum status tokenizer_write_gguf(const struct log *log, const struct tokenizer *
     write_id(writer, "tokenizer.ggml.eos_token_id", tokenizer, "</s>");
     write_id(writer, "tokenizer.ggml.padding_token_id", tokenizer, "<pad>");
     gguf_write_bool(writer, "tokenizer.ggml.add_space_prefix", tokenizer->add_dummy_prefix);
-    gguf_write_bool(writer, "tokenizer.ggml.remove_extra_whitespaces", tokenizer->remove_extra_whitespaces);
+    gguf_write_bool(writer, "tokenizer.ggml.remove_extra_whitespaces",
+                    tokenizer->remove_extra_whitespaces);
     status = gguf_write_string(writer, "tokenizer.ggml.unknown_text", tokenizer->unknown);
 done:
     free(types);

@@ -24,18 +24,22 @@ struct tokenizer {
 
 /* Empty, with SentencePiece's defaults. `where` is for messages, here and below. */
 enum status tokenizer_create(const struct log *log, const char *where, struct tokenizer **out);
-enum status tokenizer_add(const struct log *log, const char *where, struct tokenizer *tokenizer, const char *text, size_t size,
-                          float score, uint64_t type);
-enum status tokenizer_check(const struct log *log, const char *where, const struct tokenizer *tokenizer);
+enum status tokenizer_add(const struct log *log, const char *where, struct tokenizer *tokenizer,
+                          const char *text, size_t size, float score, uint64_t type);
+enum status tokenizer_check(const struct log *log, const char *where,
+                            const struct tokenizer *tokenizer);
 /* UTF-8 without a NUL. */
 bool tokenizer_is_text(const char *text, size_t size);
 
 /* From and to GGUF's tokenizer.ggml.* keys. */
 struct gguf;
 struct gguf_writer;
-enum status tokenizer_read_gguf(const struct log *log, const struct gguf *gguf, struct tokenizer **out);
-enum status tokenizer_write_gguf(const struct log *log, const struct tokenizer *tokenizer, struct gguf_writer *writer);
+enum status tokenizer_read_gguf(const struct log *log, const struct gguf *gguf,
+                                struct tokenizer **out);
+enum status tokenizer_write_gguf(const struct log *log, const struct tokenizer *tokenizer,
+                                 struct gguf_writer *writer);
 
-enum status sentencepiece_read(const struct log *log, const char *where, const void *bytes, size_t size, struct tokenizer **out);
+enum status sentencepiece_read(const struct log *log, const char *where, const void *bytes,
+                               size_t size, struct tokenizer **out);
 
 #endif

@@ -166,6 +166,7 @@ static enum status get_pipeline(struct checker *k, enum kernel_id id,
                                       .spirv = info->spirv,
                                       .spirv_bytes = info->spirv_bytes,
                                       .n_bindings = (uint32_t)strlen(info->access),
+                                      .texel_bindings = kernel_texel_bindings((enum kernel_id)(info - kernel_table)),
                                       .params_bytes = info->params_bytes,
                                       .n_spec = plan->n_spec,
                                       .spec = plan->spec},
@@ -446,7 +447,8 @@ static struct row_result check_row(struct checker *k, enum kernel_id id)
         memset(&c, 0, sizeof(c));
         allocations.random = case_seed(k->options->seed, id, index);
         const bool more = references[id].cases(id, index, &source, &c);
-        if (more) {
+        const bool legal = !kernel_texel_bindings(id) || kernel_table[id].suits(&c.params);
+        if (more && legal) {
             result.cases++;
             if (!check_case(k, id, index, &c, &result))
                 result.failures++;

@@ -32,12 +32,12 @@ bool check_at(struct test *test, const char *file, int line, bool ok, const char
     return false;
 }
 
-bool expect_at(struct test *test, const char *file, int line, enum status got, enum status expected, const char *text,
-               const char *what)
+bool expect_at(struct test *test, const char *file, int line, enum status got, enum status expected,
+               const char *text, const char *what)
 {
     bool ok = got == expected && (expected == OK || strstr(test->messages, text));
-    check_at(test, file, line, ok, "%s: %s, expected %s%s%s; messages:\n%s", what, status_text(got), status_text(expected),
-             expected ? " and " : "", expected ? text : "", test->messages);
+    check_at(test, file, line, ok, "%s: %s, expected %s%s%s; messages:\n%s", what, status_text(got),
+             status_text(expected), expected ? " and " : "", expected ? text : "", test->messages);
     test->messages[0] = 0;
     return ok;
 }
@@ -115,7 +115,8 @@ enum status open_and_read(struct test *test, const char *path)
 static void expect_error_or_use(struct test *test, const char *path, const char *what, size_t at)
 {
     enum status status = open_and_read(test, path);
-    CHECK(!status || (status != ERROR_ARGUMENT && test->messages[0]), "%s at %zu: %s", what, at, status_text(status));
+    CHECK(!status || (status != ERROR_ARGUMENT && test->messages[0]), "%s at %zu: %s", what, at,
+          status_text(status));
     test->messages[0] = 0;
 }
 
@@ -131,7 +132,9 @@ void check_damage(struct test *test, const char *path, const uint8_t *bytes, siz
     for (int i = 0; i < flips; i++) {
         memcpy(copy, bytes, size);
         size_t at = test_random(test) % size;
-        copy[at] = (uint8_t)(i % 3 == 0 ? test_random(test) : i % 3 == 1 ? copy[at] ^ 1u << i / 3 % 8 : 0xff);
+        copy[at] = (uint8_t)(i % 3 == 0   ? test_random(test)
+                             : i % 3 == 1 ? copy[at] ^ 1u << i / 3 % 8
+                                          : 0xff);
         if (i % 7 == 0)
             for (size_t j = at; j < size && j < at + 8; j++)
                 copy[j] = (uint8_t)(i % 2 ? 0xff : test_random(test));
@@ -142,7 +145,8 @@ void check_damage(struct test *test, const char *path, const uint8_t *bytes, siz
     free(copy);
 }
 
-/* --- Block formats ------------------------------------------------------------------------------- */
+/* --- Block formats -------------------------------------------------------------------------------
+ */
 
 static void test_f16(struct test *test)
 {
@@ -150,15 +154,34 @@ static void test_f16(struct test *test)
         float value;
         uint16_t half;
     } known[] = {
-        {0, 0}, {-0.0f, 0x8000}, {1, 0x3c00}, {-2, 0xc000}, {65504, 0x7bff}, {65519.996f, 0x7bff}, {65520, 0x7c00},
-        {-1e30f, 0xfc00}, {0x1p-24f, 1}, {0x1p-25f, 0}, {0x1.000002p-25f, 1}, {0x1.8p-24f, 2}, {0x1p-14f, 0x400},
-        {0x1.ff8p-15f, 0x3ff}, {0x1.ffcp-15f, 0x400}, {0x1.ffap-15f, 0x3ff}, {0x1.002p0f, 0x3c00}, {0x1.006p0f, 0x3c02}, {0x1.002002p0f, 0x3c01},
-        {INFINITY, 0x7c00}, {-INFINITY, 0xfc00}, {1e-40f, 0},
+        {0, 0},
+        {-0.0f, 0x8000},
+        {1, 0x3c00},
+        {-2, 0xc000},
+        {65504, 0x7bff},
+        {65519.996f, 0x7bff},
+        {65520, 0x7c00},
+        {-1e30f, 0xfc00},
+        {0x1p-24f, 1},
+        {0x1p-25f, 0},
+        {0x1.000002p-25f, 1},
+        {0x1.8p-24f, 2},
+        {0x1p-14f, 0x400},
+        {0x1.ff8p-15f, 0x3ff},
+        {0x1.ffcp-15f, 0x400},
+        {0x1.ffap-15f, 0x3ff},
+        {0x1.002p0f, 0x3c00},
+        {0x1.006p0f, 0x3c02},
+        {0x1.002002p0f, 0x3c01},
+        {INFINITY, 0x7c00},
+        {-INFINITY, 0xfc00},
+        {1e-40f, 0},
     };
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         uint16_t half;
         tensor_from_f32(TENSOR_F16, &known[i].value, &half, 1);
-        CHECK(half == known[i].half, "f16 of %a is %04x, expected %04x", (double)known[i].value, half, known[i].half);
+        CHECK(half == known[i].half, "f16 of %a is %04x, expected %04x", (double)known[i].value,
+              half, known[i].half);
     }
     for (uint32_t i = 0; i < 65536; i++) {
         uint16_t half = (uint16_t)i, back;
@@ -177,14 +200,16 @@ static void test_bf16(struct test *test)
     static const struct {
         uint32_t bits;
         uint16_t half;
-    } known[] = {{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f818000, 0x3f82}, {0x3f808001, 0x3f81},
-                 {0x7f7fffff, 0x7f80}, {0x7f800001, 0x7fc0}, {0xff800000, 0xff80}, {0x00008000, 0x0000}};
+    } known[] = {{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f818000, 0x3f82},
+                 {0x3f808001, 0x3f81}, {0x7f7fffff, 0x7f80}, {0x7f800001, 0x7fc0},
+                 {0xff800000, 0xff80}, {0x00008000, 0x0000}};
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         float value, back;
         uint16_t half;
         memcpy(&value, &known[i].bits, sizeof(value));
         tensor_from_f32(TENSOR_BF16, &value, &half, 1);
-        CHECK(half == known[i].half, "bf16 of %08x is %04x, expected %04x", known[i].bits, half, known[i].half);
+        CHECK(half == known[i].half, "bf16 of %08x is %04x, expected %04x", known[i].bits, half,
+              known[i].half);
         tensor_to_f32(TENSOR_BF16, &half, &back, 1);
         uint32_t bits;
         memcpy(&bits, &back, sizeof(bits));
@@ -219,16 +244,17 @@ static void test_quantized(struct test *test)
             tensor_from_f32(types[t], values[set], block, 32);
             for (size_t i = 0; i < n; i++)
                 snprintf(text + 2 * i, 3, "%02x", block[i]);
-            CHECK(!strcmp(text, quantized[set][t]), "set %d as %s is\n%s, expected\n%s", set, tensor_type_info(types[t])->name,
-                  text, quantized[set][t]);
+            CHECK(!strcmp(text, quantized[set][t]), "set %d as %s is\n%s, expected\n%s", set,
+                  tensor_type_info(types[t])->name, text, quantized[set][t]);
             tensor_to_f32(types[t], block, back, 32);
             float largest = 0, worst = 0;
             for (int i = 0; i < 32; i++) {
                 largest = fmaxf(largest, fabsf(values[set][i]));
                 worst = fmaxf(worst, fabsf(values[set][i] - back[i]));
             }
-            CHECK(worst <= largest / (t ? 200 : 7) + 0x1p-24f * 127, "set %d as %s: off by %g of %g", set,
-                  tensor_type_info(types[t])->name, (double)worst, (double)largest);
+            CHECK(worst <= largest / (t ? 200 : 7) + 0x1p-24f * 127,
+                  "set %d as %s: off by %g of %g", set, tensor_type_info(types[t])->name,
+                  (double)worst, (double)largest);
         }
     }
     const float wild[32] = {INFINITY, NAN, -INFINITY, 1e-45f, 3e38f};
@@ -243,12 +269,15 @@ void test_blocks(struct test *test)
     test_f16(test);
     test_bf16(test);
     test_quantized(test);
-    CHECK(tensor_type_by_name("q4_0") == tensor_type_info(TENSOR_Q4_0), "q4_0 is not found by its name");
-    CHECK(!tensor_type_by_name("q4") && !tensor_type_by_name(NULL) && !tensor_type_info(5), "types that are none");
+    CHECK(tensor_type_by_name("q4_0") == tensor_type_info(TENSOR_Q4_0),
+          "q4_0 is not found by its name");
+    CHECK(!tensor_type_by_name("q4") && !tensor_type_by_name(NULL) && !tensor_type_info(5),
+          "types that are none");
     CHECK(tensor_row_bytes(tensor_type_info(TENSOR_Q8_0), 64) == 68, "bytes of a row");
 }
 
-/* --- Running ---------------------------------------------------------------------------------------- */
+/* --- Running
+ * ---------------------------------------------------------------------------------------- */
 
 static void remove_directory(const char *path)
 {
@@ -279,7 +308,8 @@ int main(int argc, char **argv)
             test.goldens = argv[i];
     }
     printf("test_loader: seed %llu\n", (unsigned long long)test.seed);
-    snprintf(test.directory, sizeof(test.directory), "%s/test_loader.XXXXXX", temporary ? temporary : "/tmp");
+    snprintf(test.directory, sizeof(test.directory), "%s/test_loader.XXXXXX",
+             temporary ? temporary : "/tmp");
     if (!mkdtemp(test.directory)) {
         perror(test.directory);
         return 1;

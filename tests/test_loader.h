@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the parts of test_loader share: checks that count, a scratch directory, messages that are kept.
+ * What the parts of test_loader share: checks that count, a scratch directory, messages that are
+ * kept.
  */
 #ifndef STAPES_TESTS_TEST_LOADER_H
 #define STAPES_TESTS_TEST_LOADER_H
@@ -22,9 +23,10 @@ bool check_at(struct test *test, const char *file, int line, bool ok, const char
 #define CHECK(ok, ...) check_at(test, __FILE__, __LINE__, (ok), __VA_ARGS__)
 
 /* The status is as expected, and unless it is OK a message holds `text`. Forgets the messages. */
-bool expect_at(struct test *test, const char *file, int line, enum status got, enum status expected, const char *text,
-               const char *what);
-#define EXPECT(got, expected, text, what) expect_at(test, __FILE__, __LINE__, (got), (expected), (text), (what))
+bool expect_at(struct test *test, const char *file, int line, enum status got, enum status expected,
+               const char *text, const char *what);
+#define EXPECT(got, expected, text, what)                                                          \
+    expect_at(test, __FILE__, __LINE__, (got), (expected), (text), (what))
 
 uint32_t test_random(struct test *test);
 
@@ -36,9 +38,10 @@ void *read_file(const char *path, size_t *size);
 
 /* Opens, reads every tensor, closes: whatever the file holds, this must not crash. */
 enum status open_and_read(struct test *test, const char *path);
-/* Writes `size` bytes with changes: cut at every length; then `flips` times with some bytes changed. Each
- * file must give an error with a message, or be read. */
-void check_damage(struct test *test, const char *path, const uint8_t *bytes, size_t size, int flips);
+/* Writes `size` bytes with changes: cut at every length; then `flips` times with some bytes
+ * changed. Each file must give an error with a message, or be read. */
+void check_damage(struct test *test, const char *path, const uint8_t *bytes, size_t size,
+                  int flips);
 
 void test_blocks(struct test *test);
 void test_gguf(struct test *test);

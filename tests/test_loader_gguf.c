@@ -6,7 +6,8 @@
 #include "loader/gguf.h"
 #include "tests/test_loader.h"
 
-/* --- A file that the writer makes ------------------------------------------------------------------ */
+/* --- A file that the writer makes
+ * ------------------------------------------------------------------ */
 
 struct shape {
     const char *name;
@@ -15,8 +16,12 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {"a.weight", TENSOR_F32, 2, {3, 5}},      {"b.weight", TENSOR_F16, 3, {2, 3, 1}}, {"c.weight", TENSOR_Q4_0, 2, {3, 64}},
-    {"d.weight", TENSOR_Q8_0, 4, {1, 2, 1, 32}}, {"e", TENSOR_BF16, 1, {7}},          {"f", 26, 1, {1}},
+    {"a.weight", TENSOR_F32, 2, {3, 5}},
+    {"b.weight", TENSOR_F16, 3, {2, 3, 1}},
+    {"c.weight", TENSOR_Q4_0, 2, {3, 64}},
+    {"d.weight", TENSOR_Q8_0, 4, {1, 2, 1, 32}},
+    {"e", TENSOR_BF16, 1, {7}},
+    {"f", 26, 1, {1}},
 };
 
 static uint8_t pattern(size_t tensor, uint64_t i)
@@ -48,7 +53,8 @@ static enum status write_sample(struct test *test, const char *path, bool comple
     for (size_t i = 0; i < COUNT_OF(shapes) - !complete; i++) {
         struct tensor tensor = {.n_dims = shapes[i].n_dims};
         memcpy(tensor.dims, shapes[i].dims, sizeof(tensor.dims));
-        uint64_t bytes = tensor_row_bytes(tensor_type_info(shapes[i].type), tensor_elements(&tensor));
+        uint64_t bytes =
+            tensor_row_bytes(tensor_type_info(shapes[i].type), tensor_elements(&tensor));
         for (uint64_t j = 0; j < bytes; j++) {
             uint8_t byte = pattern(i, j);
             gguf_append(writer, &byte, 1);
@@ -78,33 +84,44 @@ static void check_sample(struct test *test, const char *path)
     CHECK(gguf_get_bool(gguf, "test.bool", &flag) && flag, "bool");
     CHECK(gguf_get_string(gguf, "general.architecture", &text) && !strcmp(text, "test"), "string");
     CHECK(!gguf_get_u64(gguf, "test.f32", &number) && !gguf_get_f64(gguf, "test.u32", &real) &&
-          !gguf_get_u64(gguf, "test.numbers", &number) && !gguf_get_u64(gguf, "test.absent", &number) &&
-          !gguf_get_u64(gguf, "test.bool", &number), "values of other types");
-    const struct gguf_value *numbers = gguf_find(gguf, "test.numbers"), *strings = gguf_find(gguf, "test.strings");
-    CHECK(numbers && numbers->array && numbers->count == 3 && gguf_element_i64(numbers, 0, &integer) && integer == -3 &&
-          !gguf_element_u64(numbers, 0, &number) && gguf_element_u64(numbers, 2, &number) && number == 7 &&
-          !gguf_element_u64(numbers, 3, &number), "numbers");
-    CHECK(strings && strings->count == 3 && !strcmp(gguf_element_string(strings, 2), "\xe2\x96\x81three") &&
-          !*gguf_element_string(strings, 1), "strings");
-    CHECK(gguf_find(gguf, "test.empty") && gguf_find(gguf, "test.empty")->count == 0, "an empty array");
+              !gguf_get_u64(gguf, "test.numbers", &number) &&
+              !gguf_get_u64(gguf, "test.absent", &number) &&
+              !gguf_get_u64(gguf, "test.bool", &number),
+          "values of other types");
+    const struct gguf_value *numbers = gguf_find(gguf, "test.numbers"),
+                            *strings = gguf_find(gguf, "test.strings");
+    CHECK(numbers && numbers->array && numbers->count == 3 &&
+              gguf_element_i64(numbers, 0, &integer) && integer == -3 &&
+              !gguf_element_u64(numbers, 0, &number) && gguf_element_u64(numbers, 2, &number) &&
+              number == 7 && !gguf_element_u64(numbers, 3, &number),
+          "numbers");
+    CHECK(strings && strings->count == 3 &&
+              !strcmp(gguf_element_string(strings, 2), "\xe2\x96\x81three") &&
+              !*gguf_element_string(strings, 1),
+          "strings");
+    CHECK(gguf_find(gguf, "test.empty") && gguf_find(gguf, "test.empty")->count == 0,
+          "an empty array");
     CHECK(source_count(source) == COUNT_OF(shapes), "%u tensors", source_count(source));
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         const struct tensor *tensor = source_find(source, shapes[i].name);
         uint8_t bytes[512];
-        bool same = tensor && tensor->type == shapes[i].type && tensor->n_dims == shapes[i].n_dims &&
+        bool same = tensor && tensor->type == shapes[i].type &&
+                    tensor->n_dims == shapes[i].n_dims &&
                     !memcmp(tensor->dims, shapes[i].dims, tensor->n_dims * sizeof(uint64_t)) &&
                     !source_read(source, tensor, 0, bytes, tensor->bytes);
         for (uint64_t j = 0; same && j < tensor->bytes; j++)
             same = bytes[j] == pattern(i, j);
         CHECK(same, "tensor %s differs", shapes[i].name);
     }
-    CHECK(source_read(source, source_tensor(source, 0), 1, &(char[60]){0}, 60) == ERROR_ARGUMENT, "a read past a tensor");
+    CHECK(source_read(source, source_tensor(source, 0), 1, &(char[60]){0}, 60) == ERROR_ARGUMENT,
+          "a read past a tensor");
     test->messages[0] = 0;
     CHECK(!source_find(source, "g") && !source_tensor(source, 99), "tensors that are not there");
     source_close(&source);
 }
 
-/* --- Files made byte by byte ------------------------------------------------------------------------ */
+/* --- Files made byte by byte
+ * ------------------------------------------------------------------------ */
 
 struct maker {
     uint8_t bytes[4096];
@@ -154,9 +171,22 @@ struct fields {
 };
 
 static const struct fields right = {
-    .magic = "GGUF", .version = 3, .n_tensors = 2, .n_values = 3, .key = "some.list", .value_type = GGUF_ARRAY,
-    .array_type = GGUF_U16, .array_count = 3, .alignment = 64, .second_key = "some.bool", .names = {"first", "second"},
-    .n_dims = 2, .dims = {32, 2}, .type = TENSOR_Q8_0, .offsets = {0, 64}, .data_bytes = 64 + 68,
+    .magic = "GGUF",
+    .version = 3,
+    .n_tensors = 2,
+    .n_values = 3,
+    .key = "some.list",
+    .value_type = GGUF_ARRAY,
+    .array_type = GGUF_U16,
+    .array_count = 3,
+    .alignment = 64,
+    .second_key = "some.bool",
+    .names = {"first", "second"},
+    .n_dims = 2,
+    .dims = {32, 2},
+    .type = TENSOR_Q8_0,
+    .offsets = {0, 64},
+    .data_bytes = 64 + 68,
 };
 
 static struct maker make(const struct fields *f)
@@ -166,7 +196,8 @@ static struct maker make(const struct fields *f)
     put_u32(&m, f->version);
     put_u64(&m, f->n_tensors);
     put_u64(&m, f->n_values);
-    put_u64(&m, f->key_length ? f->key_length : strlen(f->key) + (f->key[strlen(f->key) - 1] == '!'));
+    put_u64(&m,
+            f->key_length ? f->key_length : strlen(f->key) + (f->key[strlen(f->key) - 1] == '!'));
     put(&m, f->key, strlen(f->key) + (f->key[strlen(f->key) - 1] == '!')); /* with its NUL */
     put_u32(&m, f->value_type);
     put_u32(&m, f->array_type);
@@ -194,7 +225,8 @@ static struct maker make(const struct fields *f)
     return m;
 }
 
-static void check_fields(struct test *test, const char *what, const struct fields *fields, enum status status, const char *text)
+static void check_fields(struct test *test, const char *what, const struct fields *fields,
+                         enum status status, const char *text)
 {
     const char *path = scratch(test, "fields.gguf");
     struct maker made = make(fields);
@@ -202,11 +234,11 @@ static void check_fields(struct test *test, const char *what, const struct field
     EXPECT(open_and_read(test, path), status, text, what);
 }
 
-#define WRONG(what, status, text, ...) \
-    do { \
-        struct fields fields = right; \
-        __VA_ARGS__; \
-        check_fields(test, what, &fields, status, text); \
+#define WRONG(what, status, text, ...)                                                             \
+    do {                                                                                           \
+        struct fields fields = right;                                                              \
+        __VA_ARGS__;                                                                               \
+        check_fields(test, what, &fields, status, text);                                           \
     } while (0)
 
 static void test_fields(struct test *test)
@@ -232,7 +264,8 @@ static void test_fields(struct test *test)
     WRONG("nested array", ERROR_UNSUPPORTED, "array of arrays", fields.array_type = GGUF_ARRAY);
     WRONG("array count", ERROR_FORMAT, "claims", fields.array_count = UINT64_MAX / 2);
     WRONG("array of strings", ERROR_FORMAT, "", fields.array_type = GGUF_STRING);
-    WRONG("array of bools", ERROR_FORMAT, "bool", fields.array_type = GGUF_BOOL; fields.array_count = 6);
+    WRONG("array of bools", ERROR_FORMAT, "bool", fields.array_type = GGUF_BOOL;
+          fields.array_count = 6);
     WRONG("duplicate key", ERROR_FORMAT, "twice", fields.second_key = "some.list");
     WRONG("alignment 0", ERROR_FORMAT, "alignment", fields.alignment = 0x80000000u);
     WRONG("alignment 48", ERROR_FORMAT, "alignment", fields.alignment = 48);
@@ -258,9 +291,11 @@ static void test_fields(struct test *test)
     WRONG("bytes behind", OK, "", fields.data_bytes += 100);
 }
 
-/* --- Splits ------------------------------------------------------------------------------------------ */
+/* --- Splits
+ * ------------------------------------------------------------------------------------------ */
 
-static void write_split(struct test *test, const char *path, uint32_t no, uint32_t count, uint32_t tensors, const char *name)
+static void write_split(struct test *test, const char *path, uint32_t no, uint32_t count,
+                        uint32_t tensors, const char *name)
 {
     const uint64_t dims[1] = {8};
     const float values[8] = {(float)no};
@@ -293,8 +328,11 @@ static void test_splits(struct test *test)
             continue;
         float value = 0;
         const struct tensor *tensor = source_find(source, "c");
-        CHECK(source_count(source) == 3 && gguf_get_string(source_gguf(source), "general.architecture", &text), "part %d", i);
-        CHECK(tensor && !source_read(source, tensor, 0, &value, 4) && value == 2, "tensor c by part %d", i);
+        CHECK(source_count(source) == 3 &&
+                  gguf_get_string(source_gguf(source), "general.architecture", &text),
+              "part %d", i);
+        CHECK(tensor && !source_read(source, tensor, 0, &value, 4) && value == 2,
+              "tensor c by part %d", i);
         CHECK(tensor && strstr(source_file(source, tensor->file), "00003-of"), "file of tensor c");
         source_close(&source);
     }
@@ -304,7 +342,8 @@ static void test_splits(struct test *test)
     EXPECT(open_and_read(test, paths[0]), ERROR_FORMAT, "twice", "a tensor in two parts");
     write_split(test, paths[1], 1, 3, 4, "b");
     write_split(test, paths[0], 0, 3, 4, "a");
-    EXPECT(open_and_read(test, paths[0]), ERROR_FORMAT, "split.tensors.count", "a wrong number of tensors");
+    EXPECT(open_and_read(test, paths[0]), ERROR_FORMAT, "split.tensors.count",
+           "a wrong number of tensors");
     remove(paths[1]);
     EXPECT(open_and_read(test, paths[2]), ERROR_IO, "00002-of-00003", "a missing part");
     const char *other = scratch(test, "renamed.gguf");
@@ -328,10 +367,14 @@ void test_gguf(struct test *test)
     uint8_t *bytes = read_file(path, &size);
     check_damage(test, scratch(test, "damaged.gguf"), bytes, size, 6000);
     free(bytes);
-    EXPECT(write_sample(test, "/nowhere/sample.gguf", true), ERROR_IO, "/nowhere/sample.gguf", "writing nowhere");
-    EXPECT(write_sample(test, test->directory, true), ERROR_IO, "is a directory", "writing to a directory");
-    EXPECT(write_sample(test, "/dev/null", true), ERROR_IO, "not a regular file", "writing to a device");
-    EXPECT(open_and_read(test, scratch(test, "absent.gguf")), ERROR_IO, "No such file", "an absent file");
+    EXPECT(write_sample(test, "/nowhere/sample.gguf", true), ERROR_IO, "/nowhere/sample.gguf",
+           "writing nowhere");
+    EXPECT(write_sample(test, test->directory, true), ERROR_IO, "is a directory",
+           "writing to a directory");
+    EXPECT(write_sample(test, "/dev/null", true), ERROR_IO, "not a regular file",
+           "writing to a device");
+    EXPECT(open_and_read(test, scratch(test, "absent.gguf")), ERROR_IO, "No such file",
+           "an absent file");
     EXPECT(open_and_read(test, "/dev/null"), ERROR_IO, "not a regular file", "a device");
     EXPECT(open_and_read(test, ""), ERROR_ARGUMENT, "no path", "no path");
     write_file(scratch(test, "empty"), "", 0);

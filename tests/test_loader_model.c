@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Checkpoint directories, configurations, the quantizer. Each case is a golden with one thing changed.
+ * Checkpoint directories, configurations, the quantizer. Each case is a golden with one thing
+ * changed.
  */
 #define _POSIX_C_SOURCE 200809L
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,9 +25,15 @@ static const char *const presets[] = {"stt-tiny", "moshi-tiny"};
 /* The scratch directory "model" as links to a golden's files. */
 static void link_golden(struct test *test, const char *preset)
 {
-    static const char *const names[] = {"config.json", "mimi_config.json", "mimi-synthetic.safetensors", "model.safetensors",
-                                        "tokenizer_stt_tiny_256.model", "tokenizer_moshi_tiny_256.model",
-                                        "model.safetensors.index.json", "one.safetensors", "two.safetensors"};
+    static const char *const names[] = {"config.json",
+                                        "mimi_config.json",
+                                        "mimi-synthetic.safetensors",
+                                        "model.safetensors",
+                                        "tokenizer_stt_tiny_256.model",
+                                        "tokenizer_moshi_tiny_256.model",
+                                        "model.safetensors.index.json",
+                                        "one.safetensors",
+                                        "two.safetensors"};
     char from[1024], to[1024];
     mkdir(scratch(test, "model"), 0777);
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -35,8 +45,8 @@ static void link_golden(struct test *test, const char *preset)
     }
 }
 
-/* A JSON file of the scratch model with `key` (dots lead into objects) set to `value`, removed if that is
- * NULL. */
+/* A JSON file of the scratch model with `key` (dots lead into objects) set to `value`, removed if
+ * that is NULL. */
 static void edit(struct test *test, const char *file, const char *key, const char *value)
 {
     char path[512], part[64];
@@ -69,9 +79,11 @@ static enum status read_config(struct test *test, const char *path, struct model
     return status;
 }
 
-/* --- Directories ------------------------------------------------------------------------------------- */
+/* --- Directories
+ * ------------------------------------------------------------------------------------- */
 
-/* Splits model.safetensors in two, with the index that goes with it. `sloppy`: one name of it is wrong. */
+/* Splits model.safetensors in two, with the index that goes with it. `sloppy`: one name of it is
+ * wrong. */
 static void make_shards(struct test *test, bool sloppy)
 {
     struct source *source;
@@ -82,7 +94,8 @@ static void make_shards(struct test *test, bool sloppy)
     EXPECT(source_open(&test->log, path, &source), OK, "", path);
     for (uint32_t part = 0; part < 2; part++) {
         cJSON *tensors = cJSON_CreateObject();
-        uint64_t offset = 0, first = part ? source_count(source) / 2 : 0, end = part ? source_count(source) : source_count(source) / 2;
+        uint64_t offset = 0, first = part ? source_count(source) / 2 : 0,
+                 end = part ? source_count(source) : source_count(source) / 2;
         snprintf(name, sizeof(name), "%s.safetensors", part ? "two" : "one");
         for (uint64_t i = first; i < end; i++) {
             const struct tensor *tensor = source_tensor(source, (uint32_t)i);
@@ -91,7 +104,8 @@ static void make_shards(struct test *test, bool sloppy)
             for (uint32_t d = 0; d < tensor->n_dims; d++)
                 dims[d] = (double)tensor->dims[d];
             cJSON_AddStringToObject(item, "dtype", "BF16");
-            cJSON_AddItemToObject(item, "shape", cJSON_CreateDoubleArray(dims, (int)tensor->n_dims));
+            cJSON_AddItemToObject(item, "shape",
+                                  cJSON_CreateDoubleArray(dims, (int)tensor->n_dims));
             cJSON_AddItemToObject(item, "data_offsets", cJSON_CreateDoubleArray(offsets, 2));
             cJSON_AddStringToObject(map, sloppy && i == 3 ? "nothing.weight" : tensor->name, name);
             offset += tensor->bytes;
@@ -104,7 +118,8 @@ static void make_shards(struct test *test, bool sloppy)
         uint64_t at = 8 + length;
         for (uint64_t i = first; i < end; i++) {
             const struct tensor *tensor = source_tensor(source, (uint32_t)i);
-            CHECK(!source_read(source, tensor, 0, bytes + at, tensor->bytes), "reading %s", tensor->name);
+            CHECK(!source_read(source, tensor, 0, bytes + at, tensor->bytes), "reading %s",
+                  tensor->name);
             at += tensor->bytes;
         }
         snprintf(path, sizeof(path), "%s/model/%s", test->directory, name);
@@ -133,23 +148,28 @@ static void test_shards(struct test *test)
     make_shards(test, false);
     EXPECT(source_open(&test->log, path, &source), OK, "", "shards");
     if (!test->failed) {
-        CHECK(source_find(source, "emb.0.weight") && source_find(source, "transformer.layers.2.norm1.alpha") &&
-              source_find(source, "mimi.encoder.model.0.conv.conv.weight"), "tensors of shards");
+        CHECK(source_find(source, "emb.0.weight") &&
+                  source_find(source, "transformer.layers.2.norm1.alpha") &&
+                  source_find(source, "mimi.encoder.model.0.conv.conv.weight"),
+              "tensors of shards");
         source_close(&source);
     }
     unlink(scratch(test, "model/two.safetensors"));
-    EXPECT(open_and_read(test, path), ERROR_IO, "two.safetensors: does not exist", "a missing shard");
+    EXPECT(open_and_read(test, path), ERROR_IO, "two.safetensors: does not exist",
+           "a missing shard");
     link_golden(test, "stt-tiny");
     make_shards(test, true);
     EXPECT(open_and_read(test, path), ERROR_FORMAT, "of them", "an index of another model");
-    write_file(scratch(test, "model/model.safetensors.index.json"), "{\"weight_map\":{\"a\":\"../x\"}}", 27);
-    EXPECT(open_and_read(test, path), ERROR_FORMAT, "no file of this directory", "a path in the index");
+    write_file(scratch(test, "model/model.safetensors.index.json"),
+               "{\"weight_map\":{\"a\":\"../x\"}}", 27);
+    EXPECT(open_and_read(test, path), ERROR_FORMAT, "no file of this directory",
+           "a path in the index");
     write_file(scratch(test, "model/model.safetensors.index.json"), "{}", 2);
     EXPECT(open_and_read(test, path), ERROR_FORMAT, "no weight_map", "an empty index");
 }
 
-static void expect_directory(struct test *test, const char *file, const char *key, const char *value, enum status status,
-                             const char *text)
+static void expect_directory(struct test *test, const char *file, const char *key,
+                             const char *value, enum status status, const char *text)
 {
     link_golden(test, "stt-tiny");
     if (key)
@@ -168,26 +188,36 @@ void test_directories(struct test *test)
         if (!EXPECT(source_open(&test->log, path, &source), OK, "", path))
             continue;
         const struct tensor *mimi = source_find(source, "mimi.downsample.conv.conv.conv.weight");
-        CHECK(source_get_kind(source) == SOURCE_DIRECTORY && mimi && mimi->n_dims == 3 && mimi->dims[2] == 4 &&
-              strstr(source_file(source, mimi->file), "mimi-synthetic"), "%s: Mimi", path);
+        CHECK(source_get_kind(source) == SOURCE_DIRECTORY && mimi && mimi->n_dims == 3 &&
+                  mimi->dims[2] == 4 && strstr(source_file(source, mimi->file), "mimi-synthetic"),
+              "%s: Mimi", path);
         source_close(&source);
         EXPECT(open_and_read(test, path), OK, "", path);
     }
-    expect_directory(test, "model/config.json", NULL, NULL, ERROR_IO, "config.json: does not exist");
+    expect_directory(test, "model/config.json", NULL, NULL, ERROR_IO,
+                     "config.json: does not exist");
     expect_directory(test, "model/model.safetensors", NULL, NULL, ERROR_IO, "moshi_name of");
-    expect_directory(test, "model/mimi-synthetic.safetensors", NULL, NULL, ERROR_IO, "mimi_name of");
+    expect_directory(test, "model/mimi-synthetic.safetensors", NULL, NULL, ERROR_IO,
+                     "mimi_name of");
     expect_directory(test, "model/mimi_config.json", NULL, NULL, ERROR_IO, "mimi_config_name of");
-    expect_directory(test, "model/tokenizer_stt_tiny_256.model", NULL, NULL, ERROR_IO, "tokenizer_name of");
+    expect_directory(test, "model/tokenizer_stt_tiny_256.model", NULL, NULL, ERROR_IO,
+                     "tokenizer_name of");
     expect_directory(test, "config.json", "moshi_name", NULL, OK, "");
-    expect_directory(test, "config.json", "mimi_name", NULL, ERROR_IO, "tokenizer-e351c8d8-checkpoint125.safetensors");
+    expect_directory(test, "config.json", "mimi_name", NULL, ERROR_IO,
+                     "tokenizer-e351c8d8-checkpoint125.safetensors");
     expect_directory(test, "config.json", "mimi_name", "7", ERROR_FORMAT, "mimi_name is no string");
-    expect_directory(test, "config.json", "mimi_name", "\"../mimi-synthetic.safetensors\"", ERROR_FORMAT, "no file of this directory");
-    expect_directory(test, "config.json", "mimi_name", "\"/etc/passwd\"", ERROR_FORMAT, "no file of this directory");
-    expect_directory(test, "config.json", "mimi_name", "\"hf://kyutai/mimi/mimi-synthetic.safetensors\"", OK, "");
-    expect_directory(test, "config.json", "mimi_name", "\"config.json\"", ERROR_FORMAT, "config.json");
+    expect_directory(test, "config.json", "mimi_name", "\"../mimi-synthetic.safetensors\"",
+                     ERROR_FORMAT, "no file of this directory");
+    expect_directory(test, "config.json", "mimi_name", "\"/etc/passwd\"", ERROR_FORMAT,
+                     "no file of this directory");
+    expect_directory(test, "config.json", "mimi_name",
+                     "\"hf://kyutai/mimi/mimi-synthetic.safetensors\"", OK, "");
+    expect_directory(test, "config.json", "mimi_name", "\"config.json\"", ERROR_FORMAT,
+                     "config.json");
     link_golden(test, "stt-tiny");
     write_file(scratch(test, "model/config.json"), "{\"dim\": 1, \"dim\": 2}", 20);
-    EXPECT(open_and_read(test, scratch(test, "model")), ERROR_FORMAT, "\"dim\" is there twice", "a key twice");
+    EXPECT(open_and_read(test, scratch(test, "model")), ERROR_FORMAT, "\"dim\" is there twice",
+           "a key twice");
     write_file(scratch(test, "model/config.json"), "[1]", 3);
     EXPECT(open_and_read(test, scratch(test, "model")), ERROR_FORMAT, "no JSON object", "an array");
     write_file(scratch(test, "model/config.json"), "{\"dim\": 1", 9);
@@ -195,10 +225,11 @@ void test_directories(struct test *test)
     test_shards(test);
 }
 
-/* --- Configurations ---------------------------------------------------------------------------------- */
+/* --- Configurations
+ * ---------------------------------------------------------------------------------- */
 
-static void expect_config(struct test *test, const char *preset, const char *file, const char *key, const char *value,
-                          enum status status, const char *text)
+static void expect_config(struct test *test, const char *preset, const char *file, const char *key,
+                          const char *value, enum status status, const char *text)
 {
     struct model_config config;
     char what[128];
@@ -215,24 +246,32 @@ static void check_values(struct test *test)
 
     snprintf(path, sizeof(path), "%s/stt-tiny", test->goldens);
     if (EXPECT(read_config(test, path, &config), OK, "", path))
-        CHECK(config.kind == MODEL_STT && config.lm.dim == 128 && config.lm.n_heads == 4 && config.lm.n_layers == 3 &&
-              config.lm.context == 20 && config.lm.max_period == 100000 && config.lm.card == 64 && config.lm.text_card == 256 &&
-              config.lm.n_q == 8 && config.lm.dep_q == 0 && config.lm.extra_heads == 4 && config.lm.extra_heads_dim == 6 &&
-              config.lm.text_padding_id == 3 && config.has_stt && config.audio_delay_seconds == 0.5 &&
-              !strcmp(config.name, "stt-tiny") && config.mimi.ratios[0] == 4 && config.mimi.ratios[3] == 8 &&
-              config.mimi.n_filters == 8 && config.mimi.context == 10 && config.mimi.frame_samples == 1920 &&
-              config.mimi.codebook_dim == 32 && config.mimi.bins == 64, "values of stt-tiny");
+        CHECK(config.kind == MODEL_STT && config.lm.dim == 128 && config.lm.n_heads == 4 &&
+                  config.lm.n_layers == 3 && config.lm.context == 20 &&
+                  config.lm.max_period == 100000 && config.lm.card == 64 &&
+                  config.lm.text_card == 256 && config.lm.n_q == 8 && config.lm.dep_q == 0 &&
+                  config.lm.extra_heads == 4 && config.lm.extra_heads_dim == 6 &&
+                  config.lm.text_padding_id == 3 && config.has_stt &&
+                  config.audio_delay_seconds == 0.5 && !strcmp(config.name, "stt-tiny") &&
+                  config.mimi.ratios[0] == 4 && config.mimi.ratios[3] == 8 &&
+                  config.mimi.n_filters == 8 && config.mimi.context == 10 &&
+                  config.mimi.frame_samples == 1920 && config.mimi.codebook_dim == 32 &&
+                  config.mimi.bins == 64,
+              "values of stt-tiny");
     snprintf(path, sizeof(path), "%s/moshi-tiny/", test->goldens);
     if (EXPECT(read_config(test, path, &config), OK, "", path))
-        CHECK(config.kind == MODEL_MOSHI && config.lm.dep_q == 4 && config.lm.delays[2] == 1 && config.lm.delays[5] == 0 &&
-              config.lm.depformer.feedforward == 176 && config.lm.depformer.weights_per_step && config.lm.depformer.multi_linear &&
-              !config.lm.depformer.norm && !config.lm.depformer.n_schedule && !config.has_stt && !config.lm.extra_heads &&
-              !strcmp(config.name, "moshi-tiny"), "values of moshi-tiny");
+        CHECK(config.kind == MODEL_MOSHI && config.lm.dep_q == 4 && config.lm.delays[2] == 1 &&
+                  config.lm.delays[5] == 0 && config.lm.depformer.feedforward == 176 &&
+                  config.lm.depformer.weights_per_step && config.lm.depformer.multi_linear &&
+                  !config.lm.depformer.norm && !config.lm.depformer.n_schedule && !config.has_stt &&
+                  !config.lm.extra_heads && !strcmp(config.name, "moshi-tiny"),
+              "values of moshi-tiny");
     link_golden(test, "stt-tiny");
     edit(test, "config.json", "mimi_config_name", NULL);
     edit(test, "config.json", "card", "2048");
     if (EXPECT(read_config(test, scratch(test, "model"), &config), OK, "", "the real Mimi"))
-        CHECK(config.mimi.n_filters == 64 && config.mimi.bins == 2048 && config.mimi.context == 250 && config.mimi.n_q == 32,
+        CHECK(config.mimi.n_filters == 64 && config.mimi.bins == 2048 &&
+                  config.mimi.context == 250 && config.mimi.n_q == 32,
               "values of the real Mimi");
     link_golden(test, "stt-tiny");
     edit(test, "config.json", "extra_heads_num_heads", NULL);
@@ -240,16 +279,19 @@ static void check_values(struct test *test)
     edit(test, "config.json", "model_type", NULL);
     edit(test, "config.json", "stt_config.audio_delay_seconds", NULL);
     if (EXPECT(read_config(test, scratch(test, "model"), &config), OK, "", "defaults"))
-        CHECK(config.lm.extra_heads == 4 && config.lm.extra_heads_dim == 6 && config.kind == MODEL_STT &&
-              config.audio_delay_seconds == 5, "defaults of stt-tiny");
+        CHECK(config.lm.extra_heads == 4 && config.lm.extra_heads_dim == 6 &&
+                  config.kind == MODEL_STT && config.audio_delay_seconds == 5,
+              "defaults of stt-tiny");
     link_golden(test, "moshi-tiny");
     edit(test, "config.json", "depformer_dim_feedforward", NULL);
     edit(test, "config.json", "depformer_weights_per_step_schedule", "[0, 1, 1, 1]");
     edit(test, "config.json", "depformer_norm", "\"rms_norm_f32\"");
     edit(test, "config.json", "model_type", NULL);
     if (EXPECT(read_config(test, scratch(test, "model"), &config), OK, "", "a schedule"))
-        CHECK(config.lm.depformer.feedforward == 176 && config.lm.depformer.n_schedule == 4 && config.kind == MODEL_MOSHI &&
-              config.lm.depformer.schedule[3] == 1 && config.lm.depformer.norm, "defaults of moshi-tiny");
+        CHECK(config.lm.depformer.feedforward == 176 && config.lm.depformer.n_schedule == 4 &&
+                  config.kind == MODEL_MOSHI && config.lm.depformer.schedule[3] == 1 &&
+                  config.lm.depformer.norm,
+              "defaults of moshi-tiny");
 }
 
 static void check_wrong_values(struct test *test)
@@ -258,54 +300,90 @@ static void check_wrong_values(struct test *test)
         const char *key, *value, *text;
         enum status status;
     } lm[] = {
-        {"dim", "0", "dim is 0", ERROR_FORMAT}, {"dim", "-5", "dim", ERROR_FORMAT}, {"dim", "128.5", "whole number", ERROR_FORMAT},
-        {"dim", "\"128\"", "expected a number", ERROR_FORMAT}, {"dim", "1e300", "dim", ERROR_FORMAT},
-        {"dim", "256", "hidden_scale", ERROR_FORMAT}, {"hidden_scale", "4", "hidden_scale", ERROR_FORMAT},
+        {"dim", "0", "dim is 0", ERROR_FORMAT},
+        {"dim", "-5", "dim", ERROR_FORMAT},
+        {"dim", "128.5", "whole number", ERROR_FORMAT},
+        {"dim", "\"128\"", "expected a number", ERROR_FORMAT},
+        {"dim", "1e300", "dim", ERROR_FORMAT},
+        {"dim", "256", "hidden_scale", ERROR_FORMAT},
+        {"hidden_scale", "4", "hidden_scale", ERROR_FORMAT},
         {"hidden_scale", "\"x\"", "hidden_scale", ERROR_FORMAT},
-        {"num_heads", "3", "3 heads", ERROR_FORMAT}, {"num_heads", "128", "even", ERROR_FORMAT},
-        {"num_layers", NULL, "num_layers is absent", ERROR_FORMAT}, {"context", "null", "context is absent", ERROR_FORMAT},
-        {"max_period", "0", "max_period", ERROR_FORMAT}, {"card", "65", "Mimi's 64", ERROR_FORMAT},
-        {"n_q", "9", "delays", ERROR_FORMAT}, {"n_q", "65", "n_q", ERROR_FORMAT}, {"dep_q", "9", "generated", ERROR_FORMAT},
-        {"delays", "[0]", "expected 1 + n_q", ERROR_FORMAT}, {"delays", "[0,0,0,0,0,0,0,0,-1]", "delays[8]", ERROR_FORMAT},
-        {"delays", "3", "expected an array", ERROR_FORMAT}, {"existing_text_padding_id", "256", "padding", ERROR_FORMAT},
-        {"gating", NULL, "gating is absent", ERROR_UNSUPPORTED}, {"gating", "\"gelu\"", "\"silu\"", ERROR_UNSUPPORTED},
-        {"norm", "\"layer_norm\"", "norm is", ERROR_UNSUPPORTED}, {"positional_embedding", "\"sin\"", "rope", ERROR_UNSUPPORTED},
-        {"causal", "false", "causal", ERROR_UNSUPPORTED}, {"layer_scale", "0.01", "layer_scale", ERROR_UNSUPPORTED},
-        {"cross_attention", "true", "cross_attention", ERROR_UNSUPPORTED}, {"norm_emb", "true", "norm_emb", ERROR_UNSUPPORTED},
+        {"num_heads", "3", "3 heads", ERROR_FORMAT},
+        {"num_heads", "128", "even", ERROR_FORMAT},
+        {"num_layers", NULL, "num_layers is absent", ERROR_FORMAT},
+        {"num_layers", "2", "tensor transformer.layers.2.norm1.alpha", ERROR_FORMAT},
+        {"extra_heads_num_heads", "3", "tensor extra_heads.3.weight", ERROR_FORMAT},
+        {"context", "null", "context is absent", ERROR_FORMAT},
+        {"max_period", "0", "max_period", ERROR_FORMAT},
+        {"card", "65", "Mimi's 64", ERROR_FORMAT},
+        {"n_q", "9", "delays", ERROR_FORMAT},
+        {"n_q", "65", "n_q", ERROR_FORMAT},
+        {"dep_q", "9", "generated", ERROR_FORMAT},
+        {"delays", "[0]", "expected 1 + n_q", ERROR_FORMAT},
+        {"delays", "[0,0,0,0,0,0,0,0,-1]", "delays[8]", ERROR_FORMAT},
+        {"delays", "3", "expected an array", ERROR_FORMAT},
+        {"existing_text_padding_id", "256", "padding", ERROR_FORMAT},
+        {"gating", NULL, "gating is absent", ERROR_UNSUPPORTED},
+        {"gating", "\"gelu\"", "\"silu\"", ERROR_UNSUPPORTED},
+        {"norm", "\"layer_norm\"", "norm is", ERROR_UNSUPPORTED},
+        {"positional_embedding", "\"sin\"", "rope", ERROR_UNSUPPORTED},
+        {"causal", "false", "causal", ERROR_UNSUPPORTED},
+        {"layer_scale", "0.01", "layer_scale", ERROR_UNSUPPORTED},
+        {"cross_attention", "true", "cross_attention", ERROR_UNSUPPORTED},
+        {"norm_emb", "true", "norm_emb", ERROR_UNSUPPORTED},
         {"conditioners", "{\"description\":{\"type\":\"lut\"}}", "conditioners", ERROR_UNSUPPORTED},
-        {"conditioners", "null", "", OK}, {"fuser", "{\"sum\":[],\"cross\":[],\"prepend\":[]}", "", OK},
-        {"fuser", "{\"sum\":[\"x\"]}", "fuser.sum", ERROR_UNSUPPORTED}, {"lora", "true", "lora", ERROR_UNSUPPORTED},
-        {"demux_second_stream", "true", "demux", ERROR_UNSUPPORTED}, {"text_card_out", "100", "text_card_out", ERROR_UNSUPPORTED},
+        {"conditioners", "null", "", OK},
+        {"fuser", "{\"sum\":[],\"cross\":[],\"prepend\":[]}", "", OK},
+        {"fuser", "{\"sum\":[\"x\"]}", "fuser.sum", ERROR_UNSUPPORTED},
+        {"lora", "true", "lora", ERROR_UNSUPPORTED},
+        {"demux_second_stream", "true", "demux", ERROR_UNSUPPORTED},
+        {"text_card_out", "100", "text_card_out", ERROR_UNSUPPORTED},
         {"model_type", "\"hibiki\"", "model_type is \"hibiki\"", ERROR_UNSUPPORTED},
         {"stt_config.audio_delay_seconds", "-1", "audio_delay_seconds", ERROR_FORMAT},
         {"stt_config.audio_delay_seconds", "\"1\"", "audio_delay_seconds", ERROR_FORMAT},
-        {"extra_heads_num_heads", "65", "extra_heads_num_heads", ERROR_FORMAT}, {"some_new_key", "1", "", OK},
+        {"extra_heads_num_heads", "65", "extra_heads_num_heads", ERROR_FORMAT},
+        {"some_new_key", "1", "", OK},
     };
     static const struct {
         const char *key, *value, *text;
         enum status status;
     } mimi[] = {
-        {"sample_rate", "16000", "16000", ERROR_UNSUPPORTED}, {"frame_rate", "25", "frame_rate", ERROR_UNSUPPORTED},
-        {"seanet.ratios", "[8,6,5,5]", "2400", ERROR_UNSUPPORTED}, {"seanet.ratios", "[8,6,5,4.5]", "ratios[3]", ERROR_FORMAT},
-        {"seanet.ratios", "[]", "frames", ERROR_UNSUPPORTED}, {"seanet.ratios", "[1,1,1,1,1,1,1,1,1]", "more than 8", ERROR_FORMAT},
-        {"seanet.n_filters", NULL, "seanet.n_filters is absent", ERROR_FORMAT}, {"seanet.compress", "3", "compress", ERROR_FORMAT},
-        {"seanet.causal", "false", "causal", ERROR_UNSUPPORTED}, {"seanet.activation", "\"ReLU\"", "ELU", ERROR_UNSUPPORTED},
+        {"sample_rate", "16000", "16000", ERROR_UNSUPPORTED},
+        {"frame_rate", "25", "frame_rate", ERROR_UNSUPPORTED},
+        {"seanet.ratios", "[8,6,5,5]", "2400", ERROR_UNSUPPORTED},
+        {"seanet.ratios", "[8,6,5,4.5]", "ratios[3]", ERROR_FORMAT},
+        {"seanet.ratios", "[]", "frames", ERROR_UNSUPPORTED},
+        {"seanet.ratios", "[1,1,1,1,1,1,1,1,1]", "more than 8", ERROR_FORMAT},
+        {"seanet.n_filters", NULL, "seanet.n_filters is absent", ERROR_FORMAT},
+        {"seanet.compress", "3", "compress", ERROR_FORMAT},
+        {"seanet.causal", "false", "causal", ERROR_UNSUPPORTED},
+        {"seanet.activation", "\"ReLU\"", "ELU", ERROR_UNSUPPORTED},
         {"seanet.n_residual_layers", "3", "n_residual_layers", ERROR_UNSUPPORTED},
-        {"seanet.pad_mode", "\"reflect\"", "pad_mode", ERROR_UNSUPPORTED}, {"seanet", "7", "seanet", ERROR_UNSUPPORTED},
-        {"transformer.num_heads", "5", "heads", ERROR_FORMAT}, {"transformer.gating", "\"silu\"", "gating", ERROR_UNSUPPORTED},
-        {"transformer.norm", "\"rms_norm_f32\"", "norm", ERROR_UNSUPPORTED}, {"transformer.context", "0", "context", ERROR_FORMAT},
-        {"transformer.d_model", "32", "d_model", ERROR_UNSUPPORTED}, {"transformer.output_dimensions", "[32]", "output_d", ERROR_UNSUPPORTED},
-        {"transformer.layer_scale", "null", "layer_scale", ERROR_UNSUPPORTED}, {"quantizer.n_q", "4", "8 codebooks", ERROR_FORMAT},
-        {"quantizer.dimension", "0", "quantizer.dimension", ERROR_FORMAT}, {"quantizer.bins", "65", "64 entries", ERROR_FORMAT},
+        {"seanet.pad_mode", "\"reflect\"", "pad_mode", ERROR_UNSUPPORTED},
+        {"seanet", "7", "seanet", ERROR_UNSUPPORTED},
+        {"transformer.num_heads", "5", "heads", ERROR_FORMAT},
+        {"transformer.gating", "\"silu\"", "gating", ERROR_UNSUPPORTED},
+        {"transformer.norm", "\"rms_norm_f32\"", "norm", ERROR_UNSUPPORTED},
+        {"transformer.context", "0", "context", ERROR_FORMAT},
+        {"transformer.d_model", "32", "d_model", ERROR_UNSUPPORTED},
+        {"transformer.output_dimensions", "[32]", "output_d", ERROR_UNSUPPORTED},
+        {"transformer.layer_scale", "null", "layer_scale", ERROR_UNSUPPORTED},
+        {"quantizer.n_q", "4", "8 codebooks", ERROR_FORMAT},
+        {"transformer.num_layers", "1", "layers.1.norm1.weight", ERROR_FORMAT},
+        {"quantizer.dimension", "0", "quantizer.dimension", ERROR_FORMAT},
+        {"quantizer.bins", "65", "64 entries", ERROR_FORMAT},
     };
     static const struct {
         const char *key, *value, *text;
         enum status status;
     } depformer[] = {
         {"depformer_pos_emb", "\"sin\"", "depformer_pos_emb", ERROR_UNSUPPORTED},
+        {"depformer_num_layers", "1", "tensor depformer.layers.1.norm1.alpha", ERROR_FORMAT},
+        {"dep_q", "3", "tensor linears.3.weight", ERROR_FORMAT},
         {"depformer_norm", "\"layer_norm\"", "depformer_norm", ERROR_UNSUPPORTED},
         {"depformer_low_rank_embeddings", "16", "low_rank", ERROR_UNSUPPORTED},
-        {"depformer_num_heads", "5", "heads", ERROR_FORMAT}, {"depformer_num_layers", NULL, "absent", ERROR_FORMAT},
+        {"depformer_num_heads", "5", "heads", ERROR_FORMAT},
+        {"depformer_num_layers", NULL, "absent", ERROR_FORMAT},
         {"depformer_multi_linear", "1", "true or false", ERROR_FORMAT},
         {"depformer_dim_feedforward", "[264,264,264,264]", "", OK},
         {"depformer_dim_feedforward", "[264,264,264,128]", "from step to step", ERROR_UNSUPPORTED},
@@ -314,11 +392,14 @@ static void check_wrong_values(struct test *test)
         {"depformer_weights_per_step_schedule", "[0,1,2,4]", "schedule", ERROR_FORMAT},
     };
     for (size_t i = 0; i < COUNT_OF(lm); i++)
-        expect_config(test, "stt-tiny", "config.json", lm[i].key, lm[i].value, lm[i].status, lm[i].text);
+        expect_config(test, "stt-tiny", "config.json", lm[i].key, lm[i].value, lm[i].status,
+                      lm[i].text);
     for (size_t i = 0; i < COUNT_OF(mimi); i++)
-        expect_config(test, "stt-tiny", "mimi_config.json", mimi[i].key, mimi[i].value, mimi[i].status, mimi[i].text);
+        expect_config(test, "stt-tiny", "mimi_config.json", mimi[i].key, mimi[i].value,
+                      mimi[i].status, mimi[i].text);
     for (size_t i = 0; i < COUNT_OF(depformer); i++)
-        expect_config(test, "moshi-tiny", "config.json", depformer[i].key, depformer[i].value, depformer[i].status, depformer[i].text);
+        expect_config(test, "moshi-tiny", "config.json", depformer[i].key, depformer[i].value,
+                      depformer[i].status, depformer[i].text);
 }
 
 void test_config(struct test *test)
@@ -329,18 +410,22 @@ void test_config(struct test *test)
     check_wrong_values(test);
     snprintf(path, sizeof(path), "%s/stt-tiny/model.safetensors", test->goldens);
     EXPECT(read_config(test, path, &config), ERROR_UNSUPPORTED, "config.json", "safetensors alone");
-    EXPECT(read_config(test, scratch(test, "sample.gguf"), &config), ERROR_UNSUPPORTED, "\"test\"", "another architecture");
+    EXPECT(read_config(test, scratch(test, "sample.gguf"), &config), ERROR_UNSUPPORTED, "\"test\"",
+           "another architecture");
 }
 
-/* --- Quantizing --------------------------------------------------------------------------------------- */
+/* --- Quantizing
+ * --------------------------------------------------------------------------------------- */
 
 /* The tensor as quantize_file should have written it. */
-static bool is_converted(const struct source *from, const struct tensor *was, const struct source *to, const struct tensor *is)
+static bool is_converted(const struct source *from, const struct tensor *was,
+                         const struct source *to, const struct tensor *is)
 {
     uint64_t n = tensor_elements(was);
     uint8_t *raw = malloc(was->bytes), *expected = malloc(n * 4), *got = malloc(is->bytes);
     float *values = malloc(n * 4);
-    bool same = raw && expected && got && values && tensor_elements(is) == n && !source_read(from, was, 0, raw, was->bytes) &&
+    bool same = raw && expected && got && values && tensor_elements(is) == n &&
+                !source_read(from, was, 0, raw, was->bytes) &&
                 !source_read(to, is, 0, got, is->bytes);
     if (same) {
         tensor_to_f32((enum tensor_type)was->type, raw, values, n);
@@ -356,7 +441,8 @@ static bool is_converted(const struct source *from, const struct tensor *was, co
     return same;
 }
 
-static void check_quantized(struct test *test, const char *from_path, const char *to_path, enum tensor_type type)
+static void check_quantized(struct test *test, const char *from_path, const char *to_path,
+                            enum tensor_type type)
 {
     struct model_config config, quantized;
     struct source *from, *to;
@@ -370,21 +456,28 @@ static void check_quantized(struct test *test, const char *from_path, const char
     }
     EXPECT(config_read(&test->log, from, &config), OK, "", from_path);
     EXPECT(config_read(&test->log, to, &quantized), OK, "", to_path);
-    config.mimi.n_q = quantized.mimi.n_q; /* only those that the model reads */
+    config.mimi.n_q = quantized.mimi.n_q;                     /* only those that the model reads */
+    memcpy(config.name, quantized.name, sizeof(config.name)); /* a directory's is its own */
     CHECK(!memcmp(&config, &quantized, sizeof(config)), "%s: the configuration differs", to_path);
     for (uint32_t i = 0; i < source_count(to); i++) {
         const struct tensor *is = source_tensor(to, i), *was = source_find(from, is->name);
         bool matrix = was && was->n_dims == 2 && strncmp(is->name, "mimi.", 5);
-        uint32_t expected = !matrix ? (uint32_t)TENSOR_F32 : tensor_type_info(type)->block > 1 && was->dims[1] % 32 ? TENSOR_F16 : type;
-        CHECK(was && is->type == expected && is_converted(from, was, to, is), "%s: tensor %s differs", to_path, is->name);
+        uint32_t expected = !matrix ? (uint32_t)TENSOR_F32
+                            : tensor_type_info(type)->block > 1 && was->dims[1] % 32 ? TENSOR_F16
+                                                                                     : type;
+        CHECK(was && is->type == expected && is_converted(from, was, to, is),
+              "%s: tensor %s differs", to_path, is->name);
     }
-    CHECK(source_find(to, "mimi.quantizer.rvq_first.input_proj.weight") && !source_find(to, "mimi.quantizer.rvq_first.output_proj.weight") &&
-          !source_find(to, "mimi.decoder.model.0.conv.conv.weight"), "%s: tensors of Mimi", to_path);
+    CHECK(source_find(to, "mimi.quantizer.rvq_first.input_proj.weight") &&
+              !source_find(to, "mimi.quantizer.rvq_first.output_proj.weight") &&
+              !source_find(to, "mimi.decoder.model.0.conv.conv.weight"),
+          "%s: tensors of Mimi", to_path);
     EXPECT(tokenizer_open(&test->log, from, &a), OK, "", from_path);
     EXPECT(tokenizer_open(&test->log, to, &b), OK, "", to_path);
     bool same = tokenizer_size(a) == tokenizer_size(b);
     for (uint32_t i = 0; same && i < tokenizer_size(a); i++)
-        same = !strcmp(tokenizer_piece(a, i), tokenizer_piece(b, i)) && tokenizer_score(a, i) == tokenizer_score(b, i) &&
+        same = !strcmp(tokenizer_piece(a, i), tokenizer_piece(b, i)) &&
+               tokenizer_score(a, i) == tokenizer_score(b, i) &&
                tokenizer_type(a, i) == tokenizer_type(b, i);
     CHECK(same, "%s: the tokenizer differs", to_path);
     tokenizer_close(&a);
@@ -399,9 +492,94 @@ static bool stop_halfway(void *user, uint64_t done, uint64_t total, const char *
     return !tensor || done < total / 2;
 }
 
+/* A model whose metadata is damaged: an error with a message, or a model. */
+static void check_damaged_model(struct test *test, const char *path)
+{
+    size_t size;
+    uint8_t *bytes = read_file(path, &size), *copy = malloc(size);
+    const char *damaged = scratch(test, "damaged_model.gguf");
+
+    for (int i = 0; copy && i < 400; i++) {
+        struct model_config config;
+        struct source *source = NULL;
+        struct tokenizer *tokenizer = NULL;
+        memcpy(copy, bytes, size);
+        for (int j = 0; j <= i % 3; j++)
+            copy[24 + test_random(test) % 9000] = (uint8_t)test_random(test);
+        write_file(damaged, copy, size);
+        enum status status = source_open(&test->log, damaged, &source);
+        if (!status)
+            status = config_read(&test->log, source, &config);
+        if (!status)
+            status = tokenizer_open(&test->log, source, &tokenizer);
+        CHECK(!status || test->messages[0], "an error without a message");
+        test->messages[0] = 0;
+        tokenizer_close(&tokenizer);
+        source_close(&source);
+    }
+    free(copy);
+    free(bytes);
+}
+
+/* A checkpoint as upstream's current code would save it: in_projs.0.weight for in_proj_weight. */
+static void check_new_names(struct test *test, const char *golden, const char *to)
+{
+    static const char *const renamed[][2] = {
+        {"self_attn.in_proj_weight", "self_attn.in_projs.0.weight"},
+        {"self_attn.out_proj.weight", "self_attn.out_projs.0.weight"}};
+    char path[512];
+    size_t size;
+    uint64_t length;
+
+    link_golden(test, "stt-tiny");
+    snprintf(path, sizeof(path), "%s/model/model.safetensors", test->directory);
+    char *bytes = read_file(path, &size), *header = calloc(1, size), *at = header;
+    memcpy(&length, bytes, 8);
+    for (char *from = bytes + 8; from < bytes + 8 + length;) {
+        int found = 0;
+        while (found < 2 && strncmp(from, renamed[found][0], strlen(renamed[found][0])))
+            found++;
+        if (found == 2) {
+            *at++ = *from++;
+            continue;
+        }
+        strcpy(at, renamed[found][1]);
+        at += strlen(renamed[found][1]);
+        from += strlen(renamed[found][0]);
+    }
+    uint64_t longer = (uint64_t)(at - header), data = size - 8 - length;
+    char *all = malloc(8 + longer + data);
+    memcpy(all, &longer, 8);
+    memcpy(all + 8, header, longer);
+    memcpy(all + 8 + longer, bytes + 8 + length, data);
+    write_file(path, all, 8 + longer + data);
+    free(all);
+    free(header);
+    free(bytes);
+    if (EXPECT(quantize_file(&test->log, scratch(test, "model"), to, TENSOR_Q8_0, NULL), OK, "",
+               "new names"))
+        check_quantized(test, golden, to, TENSOR_Q8_0);
+}
+
+/* As on a full disk: nothing stays behind. */
+static void check_full_disk(struct test *test, const char *golden, const char *path)
+{
+    struct rlimit before, limit;
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = before;
+    limit.rlim_cur = 100000;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    enum status status = quantize_file(&test->log, golden, path, TENSOR_BF16, NULL);
+    setrlimit(RLIMIT_FSIZE, &before);
+    EXPECT(status, ERROR_IO, path, "a full disk");
+    CHECK(access(path, F_OK), "a file is left on a full disk");
+}
+
 void test_quantize(struct test *test)
 {
-    static const enum tensor_type types[] = {TENSOR_Q4_0, TENSOR_Q8_0, TENSOR_F16, TENSOR_BF16, TENSOR_F32};
+    static const enum tensor_type types[] = {TENSOR_Q4_0, TENSOR_Q8_0, TENSOR_F16, TENSOR_BF16,
+                                             TENSOR_F32};
     char golden[1024], path[1024], again[1024];
     uint64_t total = 0;
     struct quantize_progress progress = {stop_halfway, &total};
@@ -417,11 +595,24 @@ void test_quantize(struct test *test)
         /* from GGUF to GGUF: nothing changes */
         EXPECT(quantize_file(&test->log, path, again, TENSOR_F32, NULL), OK, "", path);
         check_quantized(test, path, again, TENSOR_F32);
+        check_damaged_model(test, again);
     }
+    snprintf(golden, sizeof(golden), "%s/%s", test->goldens, presets[0]);
+    snprintf(path, sizeof(path), "%s/model.gguf", test->directory);
+    check_new_names(test, golden, path);
     unlink(again);
-    EXPECT(quantize_file(&test->log, golden, again, TENSOR_Q8_0, &progress), ERROR_AGAIN, "", "stopping");
+    check_full_disk(test, golden, again);
+    EXPECT(quantize_file(&test->log, golden, again, TENSOR_Q8_0, &progress), ERROR_AGAIN, "",
+           "stopping");
     CHECK(total > 0 && access(again, F_OK), "a stopped quantizer leaves a file");
-    EXPECT(quantize_file(&test->log, golden, again, (enum tensor_type)3, NULL), ERROR_ARGUMENT, "types", "q4_1");
-    EXPECT(quantize_file(&test->log, golden, "/nowhere/x.gguf", TENSOR_F16, NULL), ERROR_IO, "/nowhere", "a directory that is not there");
-    EXPECT(quantize_file(&test->log, scratch(test, "absent"), again, TENSOR_F16, NULL), ERROR_IO, "absent", "no model");
+    EXPECT(quantize_file(&test->log, golden, again, (enum tensor_type)3, NULL), ERROR_ARGUMENT,
+           "types", "q4_1");
+    EXPECT(quantize_file(&test->log, golden, "/nowhere/x.gguf", TENSOR_F16, NULL), ERROR_IO,
+           "/nowhere", "a directory that is not there");
+    EXPECT(quantize_file(&test->log, scratch(test, "absent"), again, TENSOR_F16, NULL), ERROR_IO,
+           "absent", "no model");
+    DIR *directory = opendir(test->directory);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        CHECK(!strstr(entry->d_name, ".part-"), "%s is left", entry->d_name);
+    closedir(directory);
 }

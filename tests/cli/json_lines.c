@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Standard input must be one JSON object a line. json_lines KEY...: prints the values of these keys,
- * separated by spaces, of each line that has any of them.
+ * Standard input must be one JSON object a line. json_lines KEY...: prints the values of these
+ * keys, separated by spaces, of each line that has any of them.
  */
 #include <cjson/cJSON.h>
 #include <stdio.h>

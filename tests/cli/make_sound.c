@@ -4,9 +4,9 @@
  *
  *     make_sound FROM TO RATE CHANNELS FORMAT
  *
- * FROM: a sound file, "tone:SAMPLES", "silence:SAMPLES" or "nan:SAMPLES:AT". FORMAT: wav16, wav24, wavf,
- * wav8, flac, aiff, raw16, rawf. The sound is resampled and copied to every channel, with what is added
- * to one channel taken from the next, so that the mean stays the same.
+ * FROM: a sound file, "tone:SAMPLES", "silence:SAMPLES" or "nan:SAMPLES:AT". FORMAT: wav16, wav24,
+ * wavf, wav8, flac, aiff, rf64, raw16, rawf. The sound is resampled and copied to every channel,
+ * with what is added to one channel taken from the next, so that the mean stays the same.
  */
 #include <math.h>
 #include <samplerate.h>
@@ -25,10 +25,10 @@ static const struct {
     const char *name;
     int format;
 } formats[] = {
-    {"wav16", SF_FORMAT_WAV | SF_FORMAT_PCM_16},   {"wav24", SF_FORMAT_WAV | SF_FORMAT_PCM_24},
-    {"wavf", SF_FORMAT_WAV | SF_FORMAT_FLOAT},     {"wav8", SF_FORMAT_WAV | SF_FORMAT_PCM_U8},
-    {"flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16},   {"aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16},
-    {"raw16", SF_FORMAT_RAW | SF_FORMAT_PCM_16},   {"rawf", SF_FORMAT_RAW | SF_FORMAT_FLOAT},
+    {"wav16", SF_FORMAT_WAV | SF_FORMAT_PCM_16}, {"wav24", SF_FORMAT_WAV | SF_FORMAT_PCM_24},
+    {"wavf", SF_FORMAT_WAV | SF_FORMAT_FLOAT},   {"wav8", SF_FORMAT_WAV | SF_FORMAT_PCM_U8},
+    {"flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16}, {"aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16},
+    {"raw16", SF_FORMAT_RAW | SF_FORMAT_PCM_16}, {"rawf", SF_FORMAT_RAW | SF_FORMAT_FLOAT},
     {"rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16},
 };
 
