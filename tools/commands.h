@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The subcommands, one file each.
+ */
+#ifndef STAPES_TOOLS_COMMANDS_H
+#define STAPES_TOOLS_COMMANDS_H
+
+#include "tools/options.h"
+
+extern const struct command transcribe_command;
+extern const struct command trace_command;
+extern const struct command devices_command;
+extern const struct command inspect_command;
+extern const struct command quantize_command;
+
+#endif

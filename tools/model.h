@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the commands that run a model share: their options, the demo model, the cache directory.
+ */
+#ifndef STAPES_TOOLS_MODEL_H
+#define STAPES_TOOLS_MODEL_H
+
+#include "tools/options.h"
+#include "tools/report.h"
+
+struct model_options {
+    const char *path, *device, *kernels, *cache_dir;
+    uint64_t max_memory;
+    bool validation, quiet, verbose;
+};
+
+/* Rows for a command whose options have a `struct model_options model`. */
+#define MODEL_OPTION_ROWS(options)                                                                 \
+    {.name = "model",                                                                              \
+     .letter = 'm',                                                                                \
+     .kind = OPTION_STRING,                                                                        \
+     .offset = offsetof(options, model.path),                                                      \
+     .value = "PATH",                                                                              \
+     .help = "A GGUF file, any file of a split GGUF, or a checkpoint directory as downloaded "     \
+             "(config.json, safetensors, Mimi, SentencePiece model). Default: the bundled demo "   \
+             "model, which knows about 220 everyday English words."},                              \
+        {.name = "device",                                                                         \
+         .letter = 'd',                                                                            \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(options, model.device),                                                \
+         .value = "NAME|INDEX",                                                                    \
+         .help = "The device to run on: its index or a part of its name, as stapes devices lists " \
+                 "them. Default: the best there is."},                                             \
+        {.name = "kernels",                                                                        \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(options, model.kernels),                                               \
+         .value = "LIST",                                                                          \
+         .help =                                                                                   \
+             "Force kernels: \"plain\" for the plain form of each, \"workgroup\" for those that "  \
+             "use workgroups, or names of variants with commas between them. For tests and "       \
+             "measurements."},                                                                     \
+        {.name = "cache-dir",                                                                      \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(options, model.cache_dir),                                             \
+         .value = "DIR",                                                                           \
+         .help = "Where compiled pipelines are kept from run to run; \"none\" keeps nothing. "     \
+                 "Default: "                                                                       \
+                 "$XDG_CACHE_HOME/stapes, else ~/.cache/stapes."},                                 \
+        {.name = "max-memory",                                                                     \
+         .kind = OPTION_SIZE,                                                                      \
+         .offset = offsetof(options, model.max_memory),                                            \
+         .value = "SIZE",                                                                          \
+         .help =                                                                                   \
+             "Fail instead of taking more device memory than this; K, M, G and T are powers of "   \
+             "1024. Default: no limit."},                                                          \
+        {.name = "validation",                                                                     \
+         .kind = OPTION_FLAG,                                                                      \
+         .offset = offsetof(options, model.validation),                                            \
+         .help = "Run with Vulkan's validation layers. A message of theirs is an error."},         \
+        {.name = "quiet",                                                                          \
+         .letter = 'q',                                                                            \
+         .kind = OPTION_FLAG,                                                                      \
+         .offset = offsetof(options, model.quiet),                                                 \
+         .help = "Say nothing on standard error but errors."},                                     \
+    {                                                                                              \
+        .name = "verbose", .letter = 'v', .kind = OPTION_FLAG,                                     \
+        .offset = offsetof(options, model.verbose),                                                \
+        .help = "Tell on standard error what the library does."                                    \
+    }
+
+/* Opens the model that the options name, with a progress bar; says what is wrong where it cannot.
+ * Returns an exit status. */
+int model_open(struct report *report, const struct model_options *options, uint32_t slots,
+               bool trace, stapes_model **model);
+
+/* Closes the model; messages of the validation layers become a failure. Returns an exit status. */
+int model_close(struct report *report, const struct model_options *options, stapes_model **model);
+
+#endif
