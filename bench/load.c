@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Loading a model: bytes a second against a plain read of the same files, and the host memory that it
- * takes at most. On a CPU device the device's memory is host memory too and is taken off.
+ * Loading a model: bytes a second against a plain read of the same files, and the host memory that
+ * it takes at most. On a CPU device the device's memory is host memory too and is taken off.
  *
- * bench_load [--device NAME] [--limit-mb N] MODEL...: exit status 1 if host memory exceeds the limit.
+ * bench_load [--device NAME] [--limit-mb N] MODEL...: exit status 1 if host memory exceeds the
+ * limit.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -92,10 +93,11 @@ int main(int argc, char **argv)
             cpu |= !strcmp(devices[d].name, info.device) && !strcmp(devices[d].type, "cpu");
         const double peak = peak_bytes(), host = peak - (cpu ? (double)info.device_peak_bytes : 0);
         const double rate = (double)info.file_bytes / info.load_seconds;
-        printf("%s: %s\n  %.1f MB of tensors in %.2f s (pipelines included): %.2f GB/s, a plain read of the file %.2f GB/s (%.1f times)\n"
+        printf("%s: %s\n  %.1f MB of tensors in %.2f s (pipelines included): %.2f GB/s, a plain "
+               "read of the file %.2f GB/s (%.1f times)\n"
                "  device memory %.1f MB at most; host memory %.1f MB at most%s\n",
-               argv[i], info.device, (double)info.file_bytes / 1e6, info.load_seconds, rate / 1e9, plain / 1e9,
-               plain / rate, (double)info.device_peak_bytes / 1e6, host / 1e6,
+               argv[i], info.device, (double)info.file_bytes / 1e6, info.load_seconds, rate / 1e9,
+               plain / 1e9, plain / rate, (double)info.device_peak_bytes / 1e6, host / 1e6,
                cpu ? " beside the device's, which is host memory here" : "");
         over |= host > limit_mb * 1e6;
         close_model(&model);

@@ -82,7 +82,8 @@ int main(int argc, char **argv)
         argc -= 2;
     }
     if (argc < 3) {
-        fprintf(stderr, "usage: bench_realtime [--device NAME] [--kernels LIST] [--no-validation] [--limit RTF] MODEL WAV...\n");
+        fprintf(stderr, "usage: bench_realtime [--device NAME] [--kernels LIST] [--no-validation] "
+                        "[--limit RTF] MODEL WAV...\n");
         return 2;
     }
     struct stapes_model_info info;
@@ -102,7 +103,8 @@ int main(int argc, char **argv)
         sound += (double)samples / STAPES_SAMPLE_RATE;
         stapes_stream_reset(stream);
         stapes_model_run(model, STAPES_RUN_WAIT);
-        for (size_t at = 0; at + info.frame_samples <= samples && n_frames < MAX_FRAMES; at += info.frame_samples) {
+        for (size_t at = 0; at + info.frame_samples <= samples && n_frames < MAX_FRAMES;
+             at += info.frame_samples) {
             const double start = now();
             stapes_stream_feed(stream, pcm + at, info.frame_samples, NULL);
             stapes_model_run(model, STAPES_RUN_WAIT);
@@ -114,10 +116,11 @@ int main(int argc, char **argv)
         free(pcm);
     }
     qsort(frames, n_frames, sizeof(frames[0]), by_value);
-    printf("%s on %s: %.2f s of sound in %.2f s, real-time factor %.3f\n", info.name, info.device, sound, work,
-           work / sound);
-    printf("frames one by one: %u, p50 %.2f ms, p95 %.2f ms, p99 %.2f ms (a frame is 80 ms)\n", n_frames,
-           frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3, frames[n_frames * 99 / 100] * 1e3);
+    printf("%s on %s: %.2f s of sound in %.2f s, real-time factor %.3f\n", info.name, info.device,
+           sound, work, work / sound);
+    printf("frames one by one: %u, p50 %.2f ms, p95 %.2f ms, p99 %.2f ms (a frame is 80 ms)\n",
+           n_frames, frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3,
+           frames[n_frames * 99 / 100] * 1e3);
     for (uint32_t i = 0; i < n_sums; i++)
         printf("  %-20s %8.3f ms a frame\n", sums[i].name, sums[i].seconds * 1e3 / n_frames);
     stapes_stream_destroy(&stream);

@@ -100,6 +100,7 @@ static enum status parse_variants(kernel_set *set, const char *variants)
         return OK;
     if (!strcmp(variants, "workgroup")) {
         set->features |= GPU_FEATURE_FAST_BARRIERS;
+        set->features &= ~(uint32_t)GPU_FEATURE_FAST_TEXELS;
         return OK;
     }
     if (!strcmp(variants, "plain")) {

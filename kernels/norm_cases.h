@@ -18,6 +18,8 @@ static const struct norm_shape norm_shapes[] = {
     {5, 255, 1.0f, 0.0f},    {4, 256, 1.0f, -20.0f}, {3, 257, 1e-4f, 0.0f},  {2, 512, 1e4f, 0.0f},
     {2, 1023, 1e-12f, 0.0f}, {1, 4096, 1.0f, 1.0f},  {33, 36, 1e6f, -1e6f},  {2, 300, 0.0f, 0.0f},
     {2, 256, 0.0f, 1.0f},    {70, 12, 1e15f, 0.0f},  {1, 100, 1e-22f, 0.0f}, {66000, 1, 1.0f, 0.0f},
+    {1, 4, 1.0f, 0.0f},      {3, 20, 1.0f, 0.0f},    {17, 68, 1.0f, 0.5f},   {66000, 4, 1.0f, 0.0f},
+    {1, 132, 1.0f, -3.0f},   {8, 512, 1.0f, 0.0f},
 };
 
 static inline bool norm_case(const struct case_source *s, uint32_t index, float eps,

@@ -6,6 +6,42 @@
  */
 #include "kernels/plan.h"
 
+/* What _tx rows load four words at once must begin at multiples of four. */
+bool suits_row_texels(const void *params)
+{
+    const struct norm_params *p = params;
+
+    return p->dim % 4 == 0;
+}
+
+bool suits_head_texels(const void *params)
+{
+    const struct attention_params *p = params;
+
+    return p->head_dim % 4 == 0;
+}
+
+bool suits_vq_dist_texels(const void *params)
+{
+    const struct vq_dist_params *p = params;
+
+    return p->dim % 4 == 0;
+}
+
+bool suits_vq_pick_texels(const void *params)
+{
+    const struct vq_pick_params *p = params;
+
+    return (p->bins | p->dim) % 4 == 0;
+}
+
+bool suits_argmax_texels(const void *params)
+{
+    const struct argmax_params *p = params;
+
+    return p->logits_slot_stride % 4 == 0;
+}
+
 /* Workgroups that find their place with group_index(). */
 static void plan_groups(struct kernel_plan *plan, uint32_t local_size, uint32_t groups)
 {
@@ -24,6 +60,33 @@ void plan_row_wg(const void *params, struct kernel_plan *plan)
     const struct norm_params *p = params;
 
     plan_groups(plan, p->dim > 128 ? 256 : 64, p->cols);
+}
+
+/* Invocations that all do the same work for one of `n`, and share what comes after it:
+ * specialization constant 1 of them, as many as fill two vectors, which would be idle otherwise. */
+static void plan_parts(struct kernel_plan *plan, uint32_t n)
+{
+    uint32_t parts = 16;
+
+    while (parts > 1 && parts * n > 16)
+        parts /= 2;
+    plan_fold(plan, 8, (uint64_t)n * parts);
+    plan->n_spec = 2;
+    plan->spec[1] = parts;
+}
+
+void plan_row_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct norm_params *p = params;
+
+    plan_parts(plan, p->cols);
+}
+
+void plan_vq_pick_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct vq_pick_params *p = params;
+
+    plan_parts(plan, p->slots);
 }
 
 void plan_slot_each(const void *params, struct kernel_plan *plan)
@@ -54,14 +117,14 @@ void plan_rope_kv(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 64, p->slots * p->per_slot * p->heads * (p->head_dim / 2));
 }
 
-/* Tiles of `tile` of `n` by up to 4 queries; specialization constants 1 and 2. The shaders hold 16
- * x 4 at most. */
-static void plan_tiles(const struct attention_params *p, struct kernel_plan *plan, uint32_t n,
-                       uint32_t tile)
+/* Tiles of `tile` of `n` by up to 4 queries; specialization constants 1 and 2. */
+static void plan_tiles(const struct attention_params *p, struct kernel_plan *plan,
+                       uint32_t local_size, uint32_t n, uint32_t tile)
 {
     uint32_t queries = MIN(p->per_slot, 4);
 
-    plan_fold(plan, 16, p->slots * div_up(p->per_slot, queries) * p->heads * div_up(n, tile));
+    plan_fold(plan, local_size,
+              p->slots * div_up(p->per_slot, queries) * p->heads * div_up(n, tile));
     plan->n_spec = 3;
     plan->spec[1] = tile;
     plan->spec[2] = queries;
@@ -71,7 +134,7 @@ void plan_attn_scores(const void *params, struct kernel_plan *plan)
 {
     const struct attention_params *p = params;
 
-    plan_tiles(p, plan, p->capacity, 8);
+    plan_tiles(p, plan, 16, p->capacity, 8);
 }
 
 void plan_attn_softmax(const void *params, struct kernel_plan *plan)
@@ -81,11 +144,20 @@ void plan_attn_softmax(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 8, p->slots * p->per_slot * p->heads);
 }
 
+/* Specialization constant 1 counts fours of dims here. */
 void plan_attn_values(const void *params, struct kernel_plan *plan)
 {
     const struct attention_params *p = params;
 
-    plan_tiles(p, plan, p->head_dim, 8);
+    plan_tiles(p, plan, 16, div_up(p->head_dim, 4), 2);
+}
+
+/* A vector of invocations takes whole heads of 128: few pages at a time. */
+void plan_attn_values_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_tiles(p, plan, 8, div_up(p->head_dim, 4), 4);
 }
 
 void plan_attention(const void *params, struct kernel_plan *plan)

@@ -4,6 +4,7 @@
 static const struct vq_dist_params shapes[] = {
     {1, 2048, 256}, {2, 64, 256}, {3, 7, 5},   {4, 8, 4},  {5, 9, 3},    {1, 1, 1},
     {9, 17, 31},    {4, 16, 1},   {17, 5, 64}, {1, 15, 2}, {6, 130, 33},
+    {6, 130, 36},   {3, 7, 8},     {5, 33, 12},
 };
 
 bool vq_dist_cases(enum kernel_id id, uint32_t index, const struct case_source *source,

@@ -5,12 +5,21 @@
 
 #define NAME_MAX_LENGTH 160
 
-static uint32_t slice_of(const struct depformer *d, uint32_t k)
+/* Which set of weights codebook k takes where there is more than one. */
+static uint32_t scheduled(const struct depformer *d, uint32_t k)
 {
     const struct depformer_config *c = &d->config->depformer;
-    if (c->n_schedule)
-        return c->schedule[k];
-    return c->weights_per_step ? k : 0;
+    return c->n_schedule ? c->schedule[k] : k;
+}
+
+static uint32_t slice_of(const struct depformer *d, uint32_t k)
+{
+    return d->config->depformer.weights_per_step ? scheduled(d, k) : 0;
+}
+
+static uint32_t input_of(const struct depformer *d, uint32_t k)
+{
+    return d->config->depformer.multi_linear ? scheduled(d, k) : 0;
 }
 
 static enum status plan_layer(struct depformer *d, uint32_t n, struct plan *plan, const struct log *log)
@@ -53,7 +62,7 @@ static enum status plan_streams(struct depformer *d, struct plan *plan)
         snprintf(name, sizeof(name), "depformer_emb.%u.weight", k - 1);
         status = plan_matrix(plan, name, lm->card + 1, c->dim, 1, 0, &d->emb[k]);
     }
-    for (uint32_t i = 0; i < (c->multi_linear ? d->slices : 1) && status == OK; i++) {
+    for (uint32_t i = 0; i < d->inputs && status == OK; i++) {
         snprintf(name, sizeof(name), "depformer_in.%u.weight", i);
         status = plan_matrix(plan, name, c->dim, lm->dim, 1, 0, &d->in[i]);
     }
@@ -78,16 +87,13 @@ enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint
     if (c->n_layers > DEPFORMER_MAX_LAYERS)
         return log_error(log, ERROR_UNSUPPORTED, "%u depformer layers: at most %u are supported", c->n_layers,
                          DEPFORMER_MAX_LAYERS);
+    if (c->dim % 2) /* rope_kv moves pairs */
+        return log_error(log, ERROR_UNSUPPORTED, "a depformer of width %u: only even ones are supported", c->dim);
     d->config = lm;
     d->hidden = c->feedforward;
-    d->slices = 1;
-    if (c->weights_per_step) {
-        d->slices = lm->dep_q;
-        if (c->n_schedule) {
-            d->slices = 0;
-            for (uint32_t k = 0; k < c->n_schedule; k++)
-                d->slices = MAX(d->slices, c->schedule[k] + 1);
-        }
+    for (uint32_t k = 0; k < lm->dep_q; k++) {
+        d->slices = MAX(d->slices, slice_of(d, k) + 1);
+        d->inputs = MAX(d->inputs, input_of(d, k) + 1);
     }
     if ((status = plan_streams(d, plan)))
         return status;
@@ -143,7 +149,7 @@ void depformer_record(const struct depformer *d, struct recorder *r, const struc
     const struct columns x = columns_dense(d->x, 1, dc->dim);
     record_stage(r, "depformer");
     for (uint32_t k = 0; k < c->dep_q; k++) {
-        record_matmul(r, &d->in[dc->multi_linear ? slice_of(d, k) : 0],
+        record_matmul(r, &d->in[input_of(d, k)],
                       &(struct matmul_args){.x = columns_dense(lm->out, 1, c->dim), .y = x, .per_slot = 1});
         record_embed(r, k ? &d->emb[k] : &d->text_emb, 1, lm->tokens, k, made, d->x, dc->dim, true);
         for (uint32_t n = 0; n < dc->n_layers; n++)

@@ -13,7 +13,7 @@
 struct depformer {
     const struct lm_config *config;
     uint32_t hidden;
-    uint32_t slices;                         /* sets of weights */
+    uint32_t slices, inputs;                 /* sets of weights; depformer_in's */
     struct weight text_emb;                  /* position 0's input */
     struct weight emb[CONFIG_MAX_STREAMS];   /* of code k - 1, for position k >= 1 */
     struct weight in[CONFIG_MAX_STREAMS];    /* a slice each, or one for all */

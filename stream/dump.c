@@ -120,7 +120,8 @@ int stapes_stream_dump(stapes_stream *s, struct stapes_array *arrays, uint32_t *
     l.scratch = m->dump_scratch;
     add_mimi(&l, m, m->last_flags & SLOT_AUDIO);
     add_lm(&l, s, m->last_flags & SLOT_STEP ? 1 : 0);
-    memcpy(arrays, l.arrays, MIN(*count, l.count) * sizeof(*arrays));
+    for (uint32_t i = 0; i < MIN(*count, l.count); i++)
+        arrays[i] = l.arrays[i];
     *count = l.count;
     return OK;
 }

@@ -109,7 +109,7 @@ struct stapes_model {
     gpu_program *last_program;
 
     /* For dump.c: what the last collected tick did for slot 0. */
-    uint32_t last_flags, last_frame, last_step;
+    uint32_t last_flags, last_step;
     void *dump_scratch;
 
     uint64_t file_bytes;

@@ -4,6 +4,7 @@
 /* Any weight plane's row is a whole number of words, so this many rows are a whole number of binding
  * alignments. It is even, which keeps the pairs of a gate together. */
 #define WINDOW_ROWS (GPU_OFFSET_ALIGNMENT / 4)
+#define ATTENTION_MAX_HEAD_DIM 256 /* of the kernel attention (kernels/params.h) */
 
 static enum kernel_id weight_kernel(enum tensor_type type, enum kernel_id f32, enum kernel_id f16,
                                     enum kernel_id bf16, enum kernel_id q8_0, enum kernel_id q4_0)
@@ -141,7 +142,8 @@ void record_attention(struct recorder *r, const struct attention_args *a)
     };
     record_kernel(r, KERNEL_rope_kv, &rope,
                   (const struct gpu_range[]){r->state, a->rope, a->qkv, a->q, a->k_cache, a->v_cache});
-    if (kernel_set_can_run(r->kernels, KERNEL_attention)) {
+    const bool fits = a->head_dim % 4 == 0 && a->head_dim <= ATTENTION_MAX_HEAD_DIM;
+    if (fits && kernel_set_can_run(r->kernels, KERNEL_attention)) {
         record_kernel(r, KERNEL_attention, &p,
                       (const struct gpu_range[]){r->state, a->q, a->k_cache, a->v_cache, a->out});
         return;

@@ -176,7 +176,7 @@ STAPES_API void stapes_stream_destroy(stapes_stream **stream);
  * samples were queued in any case. */
 STAPES_API int stapes_stream_feed(stapes_stream *stream, const float *pcm, size_t n, size_t *taken);
 /* The same with codes instead of sound: n frames of info.codebooks codes. A stream takes one or the
- * other. STAPES_ERROR_ARGUMENT: a code is negative or not below the codebooks' size. */
+ * other; one of codes gets no silence before or after. STAPES_ERROR_ARGUMENT: a code is negative or not below the codebooks' size. */
 STAPES_API int stapes_stream_feed_codes(stapes_stream *stream, const int32_t *codes, size_t n, size_t *taken);
 /* No more sound: fills the last frame with silence and appends pad_frames, so that everything said
  * comes out. After the last frame's events follow those of a word still open, then

@@ -130,7 +130,11 @@ int stapes_stream_feed_codes(stapes_stream *s, const int32_t *codes, size_t n, s
             return log_error(&s->model->log, ERROR_ARGUMENT, "code %d of frame %zu is not in 0 .. %u", codes[i],
                              i / width, card - 1);
     while (done < n && (status = make_room(s)) == OK) {
-        s->takes_codes = true;
+        if (!s->takes_codes) { /* silence is for sound alone */
+            s->takes_codes = true;
+            s->prefix_left = 0;
+            s->words.offset = 0;
+        }
         memcpy(s->codes + (s->frames_in % QUEUE_FRAMES) * width, codes + done * width, width * sizeof(int32_t));
         s->frames_in++;
         done++;

@@ -64,9 +64,14 @@ static void print_log(void *user, enum stapes_log_level level, const char *messa
 stapes_model *open_model(const char *path, uint32_t slots, bool trace)
 {
     stapes_model *model = NULL;
-    const struct stapes_model_params params = {
-        .path = path, .device = wanted_device, .kernels = wanted_kernels, .slots = slots,
-        .trace = trace, .timed = timed, .validation = validation, .log = print_log};
+    const struct stapes_model_params params = {.path = path,
+                                               .device = wanted_device,
+                                               .kernels = wanted_kernels,
+                                               .slots = slots,
+                                               .trace = trace,
+                                               .timed = timed,
+                                               .validation = validation,
+                                               .log = print_log};
     const int status = stapes_model_open(&params, &model);
     if (status == STAPES_ERROR_NO_DEVICE)
         exit(77);
@@ -81,7 +86,8 @@ void close_model(stapes_model **model)
 {
     struct stapes_model_info info;
     stapes_model_get_info(*model, &info);
-    CHECK(info.validation_messages == 0, "%u messages of the validation layers", info.validation_messages);
+    CHECK(info.validation_messages == 0, "%u messages of the validation layers",
+          info.validation_messages);
     stapes_model_close(model);
 }
 
@@ -140,7 +146,8 @@ static void *grow(void *old, size_t bytes)
     return data;
 }
 
-static void add_step(struct transcript *t, const struct stapes_event *e, const struct stapes_model_info *info)
+static void add_step(struct transcript *t, const struct stapes_event *e,
+                     const struct stapes_model_info *info)
 {
     const uint32_t n = t->n_steps++;
     CHECK(e->step == n, "step %llu came where %u was due", (unsigned long long)e->step, n);
@@ -159,7 +166,8 @@ static void add_step(struct transcript *t, const struct stapes_event *e, const s
         t->vad[n * info->vad_heads + k] = e->vad[k];
 }
 
-void transcript_poll(struct transcript *t, stapes_stream *stream, const struct stapes_model_info *info)
+void transcript_poll(struct transcript *t, stapes_stream *stream,
+                     const struct stapes_model_info *info)
 {
     struct stapes_event e;
     while (stapes_stream_poll(stream, &e) == STAPES_OK && e.type != STAPES_EVENT_NONE) {
@@ -178,16 +186,18 @@ void transcript_poll(struct transcript *t, stapes_stream *stream, const struct s
     }
 }
 
-void transcribe(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples, size_t chunk,
-                struct transcript *t)
+void transcribe(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples,
+                size_t chunk, struct transcript *t)
 {
     struct stapes_model_info info;
     stapes_model_get_info(model, &info);
     for (size_t at = 0; at < samples;) {
         size_t taken;
-        const int status = stapes_stream_feed(stream, pcm + at, samples - at < chunk ? samples - at : chunk, &taken);
+        const int status = stapes_stream_feed(stream, pcm + at,
+                                              samples - at < chunk ? samples - at : chunk, &taken);
         at += taken;
-        if (!CHECK(status == STAPES_OK || status == STAPES_ERROR_AGAIN, "feed: %s", stapes_status_text(status)))
+        if (!CHECK(status == STAPES_OK || status == STAPES_ERROR_AGAIN, "feed: %s",
+                   stapes_status_text(status)))
             return;
         stapes_model_run(model, STAPES_RUN_READY);
         transcript_poll(t, stream, &info);
@@ -202,8 +212,8 @@ void transcribe(stapes_model *model, stapes_stream *stream, const float *pcm, si
     CHECK(t->ended, "the stream did not end");
 }
 
-void check_equal(const struct transcript *a, const struct transcript *b, const struct stapes_model_info *info,
-                 const char *what)
+void check_equal(const struct transcript *a, const struct transcript *b,
+                 const struct stapes_model_info *info, const char *what)
 {
     CHECK(a->n_steps == b->n_steps, "%s: %u steps and %u", what, a->n_steps, b->n_steps);
     for (uint32_t s = 0; s < a->n_steps && s < b->n_steps; s++) {
@@ -211,8 +221,8 @@ void check_equal(const struct transcript *a, const struct transcript *b, const s
         if (memcmp(a->codes + code, b->codes + code, info->codebooks * sizeof(int32_t)) ||
             memcmp(a->audio + audio, b->audio + audio, info->audio_streams * sizeof(int32_t)) ||
             a->tokens[s] != b->tokens[s] || memcmp(&a->margins[s], &b->margins[s], sizeof(float))) {
-            CHECK(false, "%s: step %u differs: tokens %u and %u, margins %.9g and %.9g", what, s, a->tokens[s],
-                  b->tokens[s], (double)a->margins[s], (double)b->margins[s]);
+            CHECK(false, "%s: step %u differs: tokens %u and %u, margins %.9g and %.9g", what, s,
+                  a->tokens[s], b->tokens[s], (double)a->margins[s], (double)b->margins[s]);
             return;
         }
     }
@@ -224,7 +234,8 @@ void check_equal(const struct transcript *a, const struct transcript *b, const s
 static uint32_t split(char *text, char **words)
 {
     uint32_t n = 0;
-    for (char *save, *word = strtok_r(text, " \n\t", &save); word && n < MAX_WORDS; word = strtok_r(NULL, " \n\t", &save))
+    for (char *save, *word = strtok_r(text, " \n\t", &save); word && n < MAX_WORDS;
+         word = strtok_r(NULL, " \n\t", &save))
         words[n++] = word;
     return n;
 }

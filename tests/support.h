@@ -19,9 +19,11 @@ bool check_at(const char *file, int line, bool ok, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 #define CHECK(ok, ...) check_at(__FILE__, __LINE__, (ok), __VA_ARGS__)
 
-/* Parses --device NAME, --kernels LIST, --timed and --no-validation; what is left is in argv[1 .. *argc). */
+/* Parses --device NAME, --kernels LIST, --timed and --no-validation; what is left is in argv[1 ..
+ * *argc). */
 void support_init(int *argc, char **argv);
-/* Exits 77 where there is no device; otherwise prints the closing line and returns the exit status. */
+/* Exits 77 where there is no device; otherwise prints the closing line and returns the exit status.
+ */
 int support_finish(const char *name);
 
 /* Opens a model with the options above; a failure ends the program (77 without a device). */
@@ -40,23 +42,26 @@ struct transcript {
     uint32_t *tokens; /* [n_steps] */
     int32_t *codes;   /* [n_steps][codebooks]; row 0 is -1 */
     float *margins;
-    int32_t *audio;   /* [n_steps][audio_streams] */
-    float *vad;       /* [n_steps][vad_heads] */
-    char text[8192];  /* words joined by spaces */
+    int32_t *audio;  /* [n_steps][audio_streams] */
+    float *vad;      /* [n_steps][vad_heads] */
+    char text[8192]; /* words joined by spaces */
     uint32_t n_words, n_word_ends, n_turn_ends;
     bool ended;
 };
 void transcript_free(struct transcript *t);
 /* Moves what the stream has to say into t. */
-void transcript_poll(struct transcript *t, stapes_stream *stream, const struct stapes_model_info *info);
+void transcript_poll(struct transcript *t, stapes_stream *stream,
+                     const struct stapes_model_info *info);
 /* Feeds everything in chunks of `chunk` samples, finishes, and runs to the end. */
-void transcribe(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples, size_t chunk,
-                struct transcript *t);
-/* Counts a failure and says where if the two differ in codes, tokens, audio or margins (bit for bit). */
-void check_equal(const struct transcript *a, const struct transcript *b, const struct stapes_model_info *info,
-                 const char *what);
+void transcribe(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples,
+                size_t chunk, struct transcript *t);
+/* Counts a failure and says where if the two differ in codes, tokens, audio or margins (bit for
+ * bit). */
+void check_equal(const struct transcript *a, const struct transcript *b,
+                 const struct stapes_model_info *info, const char *what);
 
-/* Word errors (insertions, deletions, substitutions) between two texts; *words: words in reference. */
+/* Word errors (insertions, deletions, substitutions) between two texts; *words: words in reference.
+ */
 uint32_t word_errors(const char *reference, const char *candidate, uint32_t *words);
 
 #endif

@@ -297,6 +297,25 @@ head -c 30000 "$tmp/long.flac" >"$tmp/cut.flac"
 run transcribe "$tmp/cut.flac"
 check "cut off FLAC" test $status -eq 1
 check "cut off FLAC: told" grep -qE 'cut.flac: (cut off|damaged) after' "$tmp/err"
+sound "$recording" "$tmp/long.wav" 24000 1 wav16
+head -c 100000 "$tmp/long.wav" >"$tmp/cut.wav"
+run transcribe "$tmp/cut.wav"
+check "cut off WAV" test $status -eq 1
+check "cut off WAV: told" grep -qE 'cut.wav: cut off after 2\.08. s' "$tmp/err"
+check "cut off WAV: the words before" grep -q "^${said% *}" "$tmp/out"
+run transcribe -q -f json "$tmp/cut.wav"
+check "cut off WAV in JSON" test "$(json type <"$tmp/out" | tail -1)" = error
+{ # as a recorder that was stopped leaves it
+    printf 'RIFF\0\0\0\0'
+    head -c 40 "$tmp/long.wav" | tail -c +9
+    printf '\0\0\0\0'
+    tail -c +45 "$tmp/long.wav"
+} >"$tmp/open.wav"
+prints "a WAV file with open sizes" "$said" transcribe -q "$tmp/open.wav"
+for _ in $(seq 20000); do printf '\xff\xff\x7f\x7f'; done >"$tmp/huge.raw"
+cat "$tmp/huge.raw" | "$stapes" transcribe -q --raw-format f32 --raw-channels 2 --raw-rate 44100 - >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "too large to resample" test $status -eq 1 -a "$(grep -c 'too large' "$tmp/err")" -eq 1
 
 # --- Standard input ---------------------------------------------------------------------------------------
 
@@ -337,6 +356,18 @@ piped "nothing" "" /dev/null
 cat "$recording" | "$stapes" transcribe - >"$tmp/out" 2>"$tmp/err"
 status=$?
 check "FLAC through a pipe is told" test $status -eq 1 -a ! -s "$tmp/out" -a "$(grep -c FLAC "$tmp/err")" -eq 1
+printf '\xff\xfb\x50\xc4\0\0\0\0\0\0\0\0\0\0' | "$stapes" transcribe - >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "MP3 through a pipe is told" test $status -eq 1 -a ! -s "$tmp/out" -a "$(grep -c MP3 "$tmp/err")" -eq 1
+head -c 100000 "$tmp/in.wav" | "$stapes" transcribe -q - >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "WAV cut off in a pipe" test $status -eq 1 -a "$(grep -c 'cut off after 2\.08' "$tmp/err")" -eq 1
+head -c 24 "$tmp/in.wav" >"$tmp/rate.wav"
+printf '\0\0\0\0' >>"$tmp/rate.wav"
+tail -c +29 "$tmp/in.wav" >>"$tmp/rate.wav"
+"$stapes" transcribe -q - <"$tmp/rate.wav" >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "WAV at 0 Hz" test $status -eq 1 -a "$(grep -c 'at 0 Hz' "$tmp/err")" -eq 1
 head -c 30 "$tmp/in.wav" | "$stapes" transcribe - >"$tmp/out" 2>"$tmp/err"
 status=$?
 check "a header cut off" test $status -eq 1 -a ! -s "$tmp/out" -a "$(grep -c 'cut off' "$tmp/err")" -eq 1

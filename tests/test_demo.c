@@ -44,11 +44,13 @@ int main(int argc, char **argv)
         snprintf(name, sizeof(name), "%s.flac", cJSON_GetObjectItem(row, "id")->valuestring);
         join_path(path, sizeof(path), argv[2], name);
         float *pcm = read_sound(path, &samples);
-        CHECK(stapes_stream_create(model, &(struct stapes_stream_params){.trace = 1}, &stream) == 0, "no stream");
+        CHECK(stapes_stream_create(model, &(struct stapes_stream_params){.trace = 1}, &stream) == 0,
+              "no stream");
         transcribe(model, stream, pcm, samples, 1920, &t);
         if (!CHECK(!strcmp(t.text, pytorch), "%s: \"%s\" instead of \"%s\"", name, t.text, pytorch))
             different++;
-        CHECK(t.n_word_ends > 0 && t.n_word_ends <= t.n_words, "%s: %u words, %u ends", name, t.n_words, t.n_word_ends);
+        CHECK(t.n_word_ends > 0 && t.n_word_ends <= t.n_words, "%s: %u words, %u ends", name,
+              t.n_words, t.n_word_ends);
         errors += word_errors(reference, t.text, &n);
         words += n;
         upstream += (uint32_t)cJSON_GetObjectItem(row, "errors")->valueint;
@@ -57,8 +59,8 @@ int main(int argc, char **argv)
         free(pcm);
     }
     const double want = cJSON_GetObjectItem(expected, "wer")->valuedouble;
-    printf("word error rate %.4f (%u of %u words), PyTorch %.4f (%u); %u transcripts differ\n", (double)errors / words,
-           errors, words, want, upstream, different);
+    printf("word error rate %.4f (%u of %u words), PyTorch %.4f (%u); %u transcripts differ\n",
+           (double)errors / words, errors, words, want, upstream, different);
     CHECK(words == (uint32_t)cJSON_GetObjectItem(expected, "words")->valueint, "%u words", words);
     CHECK(errors == upstream, "%u word errors, PyTorch makes %u", errors, upstream);
     close_model(&model);

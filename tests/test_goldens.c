@@ -3,8 +3,8 @@
  * A model against what upstream's PyTorch code computed with it: every array that both have, tokens
  * and codes exactly, and the word events.
  *
- * test_goldens [--device NAME] [--kernels LIST] DIR...: checkpoint directories with a goldens/ folder
- * (tests/goldens/README.md). With --model GGUF before a DIR, the model comes from there.
+ * test_goldens [--device NAME] [--kernels LIST] DIR...: checkpoint directories with a goldens/
+ * folder (tests/goldens/README.md). With --model GGUF before a DIR, the model comes from there.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -74,7 +74,8 @@ static void collect_arrays(struct run *run, stapes_stream *stream)
 }
 
 /* Steps the model frame by frame, with a dump after each, as `stapes trace --dump` does. */
-static void step(struct run *run, stapes_model *model, stapes_stream *stream, const struct stapes_model_info *info)
+static void step(struct run *run, stapes_model *model, stapes_stream *stream,
+                 const struct stapes_model_info *info)
 {
     struct stapes_event e;
     CHECK(stapes_model_run(model, STAPES_RUN_WAIT) == STAPES_OK, "run failed");
@@ -114,8 +115,8 @@ static void compare(const struct series *s, const char *dir)
     /* Upstream's arrays of hidden states stop after a few steps. */
     const bool prefix = strstr(s->name, "hidden_") || strstr(s->name, "embedded");
     CHECK(width == s->width && (prefix ? want_rows <= s->rows : want_rows == s->rows),
-          "%s: [%u, %u] where [%llu, %llu] was expected", s->name, s->rows, s->width, (unsigned long long)want_rows,
-          (unsigned long long)width);
+          "%s: [%u, %u] where [%llu, %llu] was expected", s->name, s->rows, s->width,
+          (unsigned long long)want_rows, (unsigned long long)width);
     const size_t n = npy.elements;
     if (width != s->width || want_rows > s->rows) {
         npy_close(&npy);
@@ -145,10 +146,10 @@ static void compare(const struct series *s, const char *dir)
                 worst = error, at = i;
         }
         const double share = worst / (TOLERANCE * scale);
-        CHECK(share <= 1, "%s: row %zu is off by %g: %.9g instead of %.9g", s->name, at / s->width, worst,
-              (double)((float *)s->data)[at], (double)want[at]);
-        printf("  %-28s within %.2g of %.2g (%.1f %% of the tolerance)\n", s->name, worst, TOLERANCE * scale,
-               100 * share);
+        CHECK(share <= 1, "%s: row %zu is off by %g: %.9g instead of %.9g", s->name, at / s->width,
+              worst, (double)((float *)s->data)[at], (double)want[at]);
+        printf("  %-28s within %.2g of %.2g (%.1f %% of the tolerance)\n", s->name, worst,
+               TOLERANCE * scale, 100 * share);
         free(want);
     }
     npy_close(&npy);
@@ -159,7 +160,8 @@ static bool near(double a, double b)
     return fabs(a - b) < 1e-6;
 }
 
-/* Words and their ends as upstream's asr.rs tells them; it makes one step less than run_inference.py. */
+/* Words and their ends as upstream's asr.rs tells them; it makes one step less than
+ * run_inference.py. */
 static void compare_events(const struct run *run, const char *dir)
 {
     char path[MAX_PATH];
@@ -175,24 +177,32 @@ static void compare_events(const struct run *run, const char *dir)
         const char *type = cJSON_GetObjectItem(want, "type")->valuestring;
         if (!strcmp(type, "Step"))
             continue;
-        if (!CHECK(got && cJSON_GetObjectItem(got, "step")->valuedouble < steps, "event %u (%s) is missing", n, type))
+        if (!CHECK(got && cJSON_GetObjectItem(got, "step")->valuedouble < steps,
+                   "event %u (%s) is missing", n, type))
             break;
         const bool word = !strcmp(type, "Word");
-        const double time = cJSON_GetObjectItem(want, word ? "start_time" : "stop_time")->valuedouble;
-        CHECK(!strcmp(type, cJSON_GetObjectItem(got, "type")->valuestring), "event %u is no %s", n, type);
-        CHECK(near(time, cJSON_GetObjectItem(got, "time")->valuedouble), "event %u: %g s instead of %g s", n,
-              cJSON_GetObjectItem(got, "time")->valuedouble, time);
+        const double time =
+            cJSON_GetObjectItem(want, word ? "start_time" : "stop_time")->valuedouble;
+        CHECK(!strcmp(type, cJSON_GetObjectItem(got, "type")->valuestring), "event %u is no %s", n,
+              type);
+        CHECK(near(time, cJSON_GetObjectItem(got, "time")->valuedouble),
+              "event %u: %g s instead of %g s", n, cJSON_GetObjectItem(got, "time")->valuedouble,
+              time);
         if (word) {
-            CHECK(cJSON_Compare(cJSON_GetObjectItem(want, "tokens"), cJSON_GetObjectItem(got, "tokens"), true),
+            CHECK(cJSON_Compare(cJSON_GetObjectItem(want, "tokens"),
+                                cJSON_GetObjectItem(got, "tokens"), true),
                   "event %u has other tokens", n);
-            CHECK(!strcmp(cJSON_GetObjectItem(want, "text")->valuestring, cJSON_GetObjectItem(got, "text")->valuestring),
-                  "event %u: \"%s\" instead of \"%s\"", n, cJSON_GetObjectItem(got, "text")->valuestring,
+            CHECK(!strcmp(cJSON_GetObjectItem(want, "text")->valuestring,
+                          cJSON_GetObjectItem(got, "text")->valuestring),
+                  "event %u: \"%s\" instead of \"%s\"", n,
+                  cJSON_GetObjectItem(got, "text")->valuestring,
                   cJSON_GetObjectItem(want, "text")->valuestring);
         }
         got = got->next;
         n++;
     }
-    CHECK(!got || cJSON_GetObjectItem(got, "step")->valuedouble >= steps, "there are more events than upstream's %u", n);
+    CHECK(!got || cJSON_GetObjectItem(got, "step")->valuedouble >= steps,
+          "there are more events than upstream's %u", n);
     printf("  %-28s %u equal\n", "asr_events", n);
     cJSON_Delete(json);
 }
@@ -219,8 +229,8 @@ static void compare_tokens(const struct transcript *t, const char *dir, const ch
     compare(&s, dir);
 }
 
-/* Given codes instead of sound: the alignment of the goldens' lm_shift, and, fed one frame ahead, that
- * of lm (KYUTAI.md section 4: plain LMGen loses frame 0 and sees frame s at step s). */
+/* Given codes instead of sound: the alignment of the goldens' lm_shift, and, fed one frame ahead,
+ * that of lm (KYUTAI.md section 4: plain LMGen loses frame 0 and sees frame s at step s). */
 static void check_codes(const char *model_path, const char *dir)
 {
     for (uint32_t skip = 0; skip < 2; skip++) {
@@ -231,8 +241,11 @@ static void check_codes(const char *model_path, const char *dir)
         struct transcript t = {0};
         uint32_t frames;
         int32_t *codes = read_codes(dir, &info, &frames);
-        CHECK(stapes_stream_create(model, &(struct stapes_stream_params){.trace = 1}, &stream) == 0, "no stream");
-        CHECK(stapes_stream_feed_codes(stream, codes + skip * info.codebooks, frames - skip, NULL) == 0, "codes");
+        CHECK(stapes_stream_create(model, &(struct stapes_stream_params){.trace = 1}, &stream) == 0,
+              "no stream");
+        CHECK(stapes_stream_feed_codes(stream, codes + skip * info.codebooks, frames - skip,
+                                       NULL) == 0,
+              "codes");
         CHECK(stapes_stream_finish(stream) == 0, "finish");
         while (stapes_model_run(model, STAPES_RUN_WAIT) == STAPES_ERROR_AGAIN)
             transcript_poll(&t, stream, &info);
@@ -260,7 +273,8 @@ static void check_sound(const char *model_path, const char *dir)
     stapes_model_get_info(model, &info);
     join_path(path, sizeof(path), dir, "goldens/input.wav");
     float *sound = read_sound(path, &samples);
-    const size_t frames = (samples + info.frame_samples - 1) / info.frame_samples + (size_t)trailing;
+    const size_t frames =
+        (samples + info.frame_samples - 1) / info.frame_samples + (size_t)trailing;
     float *pcm = calloc(frames * info.frame_samples, sizeof(*pcm));
     memcpy(pcm, sound, samples * sizeof(*pcm));
     CHECK((int)frames == want_frames, "%zu frames instead of %d", frames, want_frames);
@@ -269,7 +283,9 @@ static void check_sound(const char *model_path, const char *dir)
     CHECK(stapes_stream_create(model, &params, &stream) == 0, "no stream");
     step(&run, model, stream, &info);
     for (size_t f = 0; f < frames; f++) {
-        CHECK(stapes_stream_feed(stream, pcm + f * info.frame_samples, info.frame_samples, NULL) == 0, "feed");
+        CHECK(stapes_stream_feed(stream, pcm + f * info.frame_samples, info.frame_samples, NULL) ==
+                  0,
+              "feed");
         step(&run, model, stream, &info);
     }
     CHECK(run.n_steps == frames + 1, "%u steps for %zu frames", run.n_steps, frames);
@@ -291,7 +307,8 @@ int main(int argc, char **argv)
     const char *model = NULL;
     support_init(&argc, argv);
     if (argc < 2) {
-        fprintf(stderr, "usage: test_goldens [--device NAME] [--kernels LIST] [--model GGUF] DIR...\n");
+        fprintf(stderr,
+                "usage: test_goldens [--device NAME] [--kernels LIST] [--model GGUF] DIR...\n");
         return 2;
     }
     for (int i = 1; i < argc; i++) {

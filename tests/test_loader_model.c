@@ -385,6 +385,7 @@ static void check_wrong_values(struct test *test)
         {"depformer_num_heads", "5", "heads", ERROR_FORMAT},
         {"depformer_num_layers", NULL, "absent", ERROR_FORMAT},
         {"depformer_multi_linear", "1", "true or false", ERROR_FORMAT},
+        {"depformer_multi_linear", "false", "tensor depformer_in.1.weight", ERROR_FORMAT},
         {"depformer_dim_feedforward", "[264,264,264,264]", "", OK},
         {"depformer_dim_feedforward", "[264,264,264,128]", "from step to step", ERROR_UNSUPPORTED},
         {"depformer_dim_feedforward", "\"x\"", "depformer_dim_feedforward", ERROR_FORMAT},

@@ -28,7 +28,9 @@ static uint32_t random_below(uint32_t n)
 static stapes_stream *new_stream(stapes_model *model)
 {
     stapes_stream *stream = NULL;
-    CHECK(stapes_stream_create(model, &(struct stapes_stream_params){.trace = 1}, &stream) == STAPES_OK, "no stream");
+    CHECK(stapes_stream_create(model, &(struct stapes_stream_params){.trace = 1}, &stream) ==
+              STAPES_OK,
+          "no stream");
     return stream;
 }
 
@@ -70,7 +72,8 @@ static bool feed_frame(stapes_stream *stream, const struct sound *sound, size_t 
     if (part == 0)
         return false;
     const int status = stapes_stream_feed(stream, sound->pcm + *at, part, &taken);
-    CHECK(status == STAPES_OK || status == STAPES_ERROR_AGAIN, "feed: %s", stapes_status_text(status));
+    CHECK(status == STAPES_OK || status == STAPES_ERROR_AGAIN, "feed: %s",
+          stapes_status_text(status));
     *at += taken;
     return true;
 }
@@ -93,7 +96,8 @@ static void test_slot(const char *path, uint32_t slot, const struct transcript *
         for (uint32_t i = 0; i < 4; i++) {
             if (i != slot && frame < 3 * i)
                 continue;
-            if (feed_frame(streams[i], i == slot ? &main_sound : &other_sound, &at[i], info.frame_samples))
+            if (feed_frame(streams[i], i == slot ? &main_sound : &other_sound, &at[i],
+                           info.frame_samples))
                 going = true;
         }
         stapes_model_run(model, STAPES_RUN_READY);
@@ -153,7 +157,8 @@ static void test_neighbours(const char *path, const struct transcript *want)
         transcript_poll(&got, stream, &info);
         for (uint32_t k = 0; k < 3; k++) {
             struct stapes_event e;
-            while (others[k] && stapes_stream_poll(others[k], &e) == STAPES_OK && e.type != STAPES_EVENT_NONE)
+            while (others[k] && stapes_stream_poll(others[k], &e) == STAPES_OK &&
+                   e.type != STAPES_EVENT_NONE)
                 ;
         }
         if (frame == 0) {
@@ -182,7 +187,8 @@ static void test_reset(const char *path, const struct transcript *want)
     struct transcript got = {0};
     stapes_model_get_info(model, &info);
     stapes_stream *stream = new_stream(model);
-    CHECK(stapes_stream_feed(stream, other_sound.pcm, other_sound.n / 2, NULL) == STAPES_OK, "feed");
+    CHECK(stapes_stream_feed(stream, other_sound.pcm, other_sound.n / 2, NULL) == STAPES_OK,
+          "feed");
     CHECK(stapes_model_run(model, STAPES_RUN_READY) == STAPES_OK, "run");
     CHECK(stapes_stream_reset(stream) == STAPES_OK, "reset");
     const uint64_t before = info.submits;
@@ -205,7 +211,8 @@ static void test_one_submit_a_frame(const char *path)
     CHECK(before.submits == 1, "%llu submits for step 0", (unsigned long long)before.submits);
     transcribe(model, stream, main_sound.pcm, main_sound.n, main_sound.n, &t);
     stapes_model_get_info(model, &after);
-    CHECK(after.submits == t.n_steps, "%llu submits for %u steps", (unsigned long long)after.submits, t.n_steps);
+    CHECK(after.submits == t.n_steps, "%llu submits for %u steps",
+          (unsigned long long)after.submits, t.n_steps);
     CHECK(after.driver_work == before.driver_work, "the steady state allocated or recorded");
     CHECK(after.device_bytes == before.device_bytes, "device memory grew");
     transcript_free(&t);
@@ -221,25 +228,36 @@ static void test_rules(const char *path)
     size_t taken = 7;
     stapes_stream *a = NULL, *b = NULL, *c = NULL;
     stapes_model_get_info(model, &info);
-    CHECK(stapes_stream_create(model, NULL, &a) == STAPES_OK && stapes_stream_create(model, NULL, &b) == STAPES_OK, "two");
-    CHECK(stapes_stream_create(model, NULL, &c) == STAPES_ERROR_AGAIN && !c, "a third stream in two slots");
+    CHECK(stapes_stream_create(model, NULL, &a) == STAPES_OK &&
+              stapes_stream_create(model, NULL, &b) == STAPES_OK,
+          "two");
+    CHECK(stapes_stream_create(model, NULL, &c) == STAPES_ERROR_AGAIN && !c,
+          "a third stream in two slots");
     bad[5] = NAN;
-    CHECK(stapes_stream_feed(a, bad, 16, &taken) == STAPES_ERROR_ARGUMENT && taken == 0, "a NaN was taken");
+    CHECK(stapes_stream_feed(a, bad, 16, &taken) == STAPES_ERROR_ARGUMENT && taken == 0,
+          "a NaN was taken");
     bad[5] = INFINITY;
-    CHECK(stapes_stream_feed(a, bad, 16, &taken) == STAPES_ERROR_ARGUMENT && taken == 0, "an infinity was taken");
-    CHECK(stapes_stream_feed(a, silence, 64, &taken) == STAPES_OK && taken == 64, "silence was refused");
+    CHECK(stapes_stream_feed(a, bad, 16, &taken) == STAPES_ERROR_ARGUMENT && taken == 0,
+          "an infinity was taken");
+    CHECK(stapes_stream_feed(a, silence, 64, &taken) == STAPES_OK && taken == 64,
+          "silence was refused");
     int32_t *codes = calloc(info.codebooks, sizeof(*codes));
     CHECK(stapes_stream_feed_codes(a, codes, 1, NULL) == STAPES_ERROR_ARGUMENT, "sound and codes");
     codes[info.codebooks - 1] = -1;
     CHECK(stapes_stream_feed_codes(b, codes, 1, NULL) == STAPES_ERROR_ARGUMENT, "code -1");
     codes[info.codebooks - 1] = 1 << 20;
-    CHECK(stapes_stream_feed_codes(b, codes, 1, NULL) == STAPES_ERROR_ARGUMENT, "a code out of range");
+    CHECK(stapes_stream_feed_codes(b, codes, 1, NULL) == STAPES_ERROR_ARGUMENT,
+          "a code out of range");
     free(codes);
-    CHECK(stapes_stream_finish(a) == STAPES_OK && stapes_stream_finish(a) == STAPES_OK, "finish twice");
-    CHECK(stapes_stream_feed(a, silence, 64, NULL) == STAPES_ERROR_ARGUMENT, "sound after the finish");
+    CHECK(stapes_stream_finish(a) == STAPES_OK && stapes_stream_finish(a) == STAPES_OK,
+          "finish twice");
+    CHECK(stapes_stream_feed(a, silence, 64, NULL) == STAPES_ERROR_ARGUMENT,
+          "sound after the finish");
     CHECK(stapes_stream_finish(b) == STAPES_OK, "finish without sound");
-    CHECK(stapes_stream_poll(b, &e) == STAPES_OK && e.type == STAPES_EVENT_END, "no end without sound");
-    CHECK(stapes_stream_poll(b, &e) == STAPES_OK && e.type == STAPES_EVENT_NONE, "events after the end");
+    CHECK(stapes_stream_poll(b, &e) == STAPES_OK && e.type == STAPES_EVENT_END,
+          "no end without sound");
+    CHECK(stapes_stream_poll(b, &e) == STAPES_OK && e.type == STAPES_EVENT_NONE,
+          "events after the end");
     CHECK(stapes_model_run(model, STAPES_RUN_WAIT) == STAPES_OK, "run");
     CHECK(stapes_stream_feed(NULL, silence, 1, NULL) == STAPES_ERROR_ARGUMENT, "no stream");
     CHECK(stapes_model_run(NULL, STAPES_RUN_WAIT) == STAPES_ERROR_ARGUMENT, "no model");
@@ -291,7 +309,9 @@ int main(int argc, char **argv)
         argc -= 2;
     }
     if (argc != 4) {
-        fprintf(stderr, "usage: test_stream [--device NAME] [--kernels LIST] [--seed N] MODEL WAV OTHER_WAV\n");
+        fprintf(
+            stderr,
+            "usage: test_stream [--device NAME] [--kernels LIST] [--seed N] MODEL WAV OTHER_WAV\n");
         return 2;
     }
     printf("seed %u\n", rng);

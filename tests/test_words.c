@@ -24,7 +24,8 @@ static void check_told(int line, const char *want)
     told[0] = 0;
 }
 
-static void tell(void *user, enum words_what what, double seconds, const uint32_t *tokens, uint32_t n_tokens)
+static void tell(void *user, enum words_what what, double seconds, const uint32_t *tokens,
+                 uint32_t n_tokens)
 {
     static const char *const names[] = {"word", "end", "turn"};
     size_t at = strlen(told);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/base.h"
+#include "tools/interrupt.h"
 #include "tools/pipe.h"
 
 enum { BLOCKS_A_SECOND = 50, MAX_SAMPLE_BYTES = 8 };
@@ -26,6 +27,7 @@ struct audio {
     struct pipe_reader *pipe; /* NULL for a file */
     int fd;                   /* of the pipe, closed at the end unless standard input */
     SRC_STATE *resampler;     /* NULL at 24 kHz */
+    uint64_t missing_bytes;   /* of a WAV file that is shorter than its header says */
     double ratio;
     size_t block_frames;
     float *block; /* [block_frames, channels] as read */
@@ -57,12 +59,42 @@ static bool open_pipe(struct audio *audio, const char *path, const struct audio_
     if (!raw->always &&
         pipe_read_header(audio->pipe, &audio->info, audio->message, sizeof(audio->message)) != 0)
         return false;
+    int channels = audio->info.channels, rate = audio->info.samplerate;
     audio->sndfile = pipe_open_samples(audio->pipe, &audio->info);
+    if (!audio->sndfile)
+        snprintf(audio->message, sizeof(audio->message), "%d channels at %d Hz cannot be read (%s)",
+                 channels, rate, sf_strerror(NULL));
     return audio->sndfile != NULL;
+}
+
+/* What libsndfile does not tell of a WAV file's length. *left_open: the header has none, as that of
+ * an encoder that was stopped. */
+static void check_wav_length(struct audio *audio, const char *path, uint64_t file_bytes,
+                             bool *left_open)
+{
+    SF_INFO info = {0};
+    struct pipe_reader *header = malloc(sizeof(*header));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *left_open = false;
+    if (header && fd >= 0) {
+        pipe_init(header, fd);
+        /* libsndfile has read the file, so what is refused here is only not looked at. */
+        pipe_read_header(header, &info, audio->message, sizeof(audio->message));
+        audio->message[0] = '\0';
+        uint64_t at = (uint64_t)lseek(fd, 0, SEEK_CUR) - (header->filled - header->at);
+        uint64_t left = file_bytes - MIN(at, file_bytes);
+        if (header->remaining != UINT64_MAX && header->remaining > left)
+            audio->missing_bytes = header->remaining - left;
+        *left_open = header->remaining == UINT64_MAX && info.format;
+    }
+    if (fd >= 0)
+        close(fd);
+    free(header);
 }
 
 static bool open_file(struct audio *audio, const char *path, const struct stat *st)
 {
+    bool left_open;
     if (st->st_size == 0) {
         snprintf(audio->message, sizeof(audio->message), "the file is empty, not sound");
         return false;
@@ -72,10 +104,17 @@ static bool open_file(struct audio *audio, const char *path, const struct stat *
         return false;
     }
     audio->sndfile = sf_open(path, SFM_READ, &audio->info);
-    if (!audio->sndfile)
+    if (!audio->sndfile) {
         snprintf(audio->message, sizeof(audio->message), "not sound that libsndfile can read (%s)",
                  sf_strerror(NULL));
-    return audio->sndfile != NULL;
+        return false;
+    }
+    check_wav_length(audio, path, (uint64_t)st->st_size, &left_open);
+    if (audio->info.frames > 0 || !left_open)
+        return true;
+    sf_close(audio->sndfile);
+    audio->sndfile = NULL;
+    return open_pipe(audio, path, &(const struct audio_raw){.rate = AUDIO_RATE, .channels = 1});
 }
 
 static bool open_converter(struct audio *audio)
@@ -161,6 +200,15 @@ static bool check_end(struct audio *audio)
                  (double)audio->frames_in / audio->info.samplerate, sf_strerror(audio->sndfile));
         return false;
     }
+    uint64_t missing = audio->missing_bytes;
+    if (audio->pipe && audio->pipe->remaining != UINT64_MAX && !interrupt_pending())
+        missing = audio->pipe->remaining;
+    if (missing > 0) {
+        snprintf(audio->message, sizeof(audio->message),
+                 "cut off after %.3f s: %" PRIu64 " bytes that its header tells of are missing",
+                 (double)audio->frames_in / audio->info.samplerate, missing);
+        return false;
+    }
     /* The length of MPEG files is only an estimate. */
     bool exact = !audio->pipe && (audio->info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_MPEG;
     if (exact && audio->info.frames < INT64_MAX / 4 &&
@@ -229,6 +277,12 @@ static long convert(struct audio *audio, float *pcm, size_t n)
         snprintf(audio->message, sizeof(audio->message), "resampling: %s", src_strerror(error));
         return -1;
     }
+    for (long i = 0; i < data.output_frames_gen; i++)
+        if (!isfinite(pcm[i])) {
+            snprintf(audio->message, sizeof(audio->message),
+                     "values up to %g are too large to be resampled", (double)audio->peak);
+            return -1;
+        }
     audio->mono_at += (size_t)data.input_frames_used;
     return data.output_frames_gen;
 }

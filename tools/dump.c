@@ -13,10 +13,22 @@ static const char *const short_arrays[] = {"lm_shift/embedded", "lm_shift/hidden
                                            "lm_shift/hidden_last"};
 enum { SHORT_ROWS = 4 };
 
+/* With the directories above it. */
 static bool make_directory(struct report *report, const char *path)
 {
-    if (mkdir(path, 0777) == 0 || errno == EEXIST)
-        return true;
+    char part[PATH_MAX];
+    if (strlen(path) >= sizeof(part))
+        errno = ENAMETOOLONG;
+    else
+        for (const char *end = path + strcspn(path, "/");; end += 1 + strcspn(end + 1, "/")) {
+            const size_t length = (size_t)(end - path);
+            memcpy(part, path, length);
+            part[length] = '\0';
+            if (length && mkdir(part, 0777) != 0 && errno != EEXIST)
+                break;
+            if (!*end)
+                return true;
+        }
     report_error(report, "%s: %s", path, strerror(errno));
     return false;
 }

@@ -177,27 +177,53 @@ static int find_data(struct pipe_reader *pipe, struct wav_header *wav, uint64_t 
     return -1;
 }
 
+/* The header of an MPEG frame of layer III: MP3 without a tag before it. */
+static bool is_mp3(const uint8_t *b)
+{
+    bool sync = b[0] == 0xff && (b[1] & 0xe6) == 0xe2 && (b[1] & 0x18) != 0x08;
+    uint32_t bit_rate = b[2] >> 4, rate = b[2] >> 2 & 3;
+    return sync && bit_rate > 0 && bit_rate < 15 && rate < 3 && (b[3] & 3) != 2;
+}
+
 static const char *container_name(const uint8_t *b)
 {
     static const struct {
+        size_t at;
         const char *magic, *name;
-    } known[] = {{"fLaC", "FLAC"}, {"OggS", "Ogg"}, {"FORM", "AIFF"},
-                 {".snd", "AU"},   {"caff", "CAF"}, {"ID3", "MP3"}};
+    } known[] = {{0, "fLaC", "FLAC"},
+                 {0, "OggS", "Ogg"},
+                 {0, "FORM", "AIFF"},
+                 {0, ".snd", "AU"},
+                 {0, "caff", "CAF"},
+                 {0, "ID3", "MP3"},
+                 {0, "riff\x2e\x91\xcf\x11", "W64"},
+                 {4, "ftyp", "MP4"},
+                 {0, "\x1a\x45\xdf\xa3", "Matroska or WebM"}};
     for (size_t i = 0; i < COUNT_OF(known); i++)
-        if (memcmp(b, known[i].magic, strlen(known[i].magic)) == 0)
+        if (memcmp(b + known[i].at, known[i].magic, strlen(known[i].magic)) == 0)
             return known[i].name;
-    return NULL;
+    return is_mp3(b) ? "MP3" : NULL;
+}
+
+static int damaged(char *message, size_t message_size)
+{
+    snprintf(message, message_size, "the WAV header is damaged or cut off");
+    return -1;
 }
 
 int pipe_read_header(struct pipe_reader *pipe, SF_INFO *info, char *message, size_t message_size)
 {
     struct wav_header wav = {0};
-    if (!need(pipe, 12))
-        return 0;
+    bool whole = need(pipe, 12);
     const uint8_t *b = pipe->bytes + pipe->at;
+    if (!whole)
+        return available(pipe) < 4 || memcmp(b, "RIFF", 4) ? 0 : damaged(message, message_size);
     const char *container = container_name(b);
     if (container) {
-        snprintf(message, message_size, "this is %s; a pipe takes WAV or raw samples", container);
+        snprintf(message, message_size,
+                 "this looks like %s; a pipe takes WAV or raw samples (any --raw option says that "
+                 "they are raw)",
+                 container);
         return -1;
     }
     bool riff = memcmp(b, "RIFF", 4) == 0 || memcmp(b, "RF64", 4) == 0 || memcmp(b, "BW64", 4) == 0;
@@ -206,10 +232,8 @@ int pipe_read_header(struct pipe_reader *pipe, SF_INFO *info, char *message, siz
         return 0;
     uint64_t riff_bytes = get32(&wav, b + 4);
     pipe->at += 12;
-    if (find_data(pipe, &wav, riff_bytes) != 0 || !wav.has_format) {
-        snprintf(message, message_size, "the WAV header is damaged or cut off");
-        return -1;
-    }
+    if (find_data(pipe, &wav, riff_bytes) != 0 || !wav.has_format)
+        return damaged(message, message_size);
     int format = sample_format(&wav);
     if (format == 0) {
         snprintf(message, message_size,

@@ -40,6 +40,7 @@ struct job {
     float *pcm; /* [STAPES_FRAME_SAMPLES], of which `fed` of `read` have been taken */
     size_t read, fed;
     bool input_end;
+    bool damaged;           /* the sound cannot be read any further: audio_message tells */
     uint64_t total_samples; /* 0: unknown */
 };
 
@@ -79,7 +80,8 @@ static void release_job(struct session *session, struct job *job)
 static void fail_job(struct session *session, struct job *job, const char *message)
 {
     report_error(&session->report, "%s: %s", job->path, message);
-    transcript_fail(&job->transcript, message, job == &session->jobs[session->head]);
+    transcript_fail(&job->transcript, message,
+                    job->damaged || job == &session->jobs[session->head]);
     session->failed = true;
     release_job(session, job);
 }
@@ -153,18 +155,13 @@ static int finish_input(struct session *session, struct job *job)
 /* Gives the stream the next frame of its sound, or the end. *progress: something was done. */
 static int feed_job(struct session *session, struct job *job, bool *progress)
 {
-    if (job->input_end || (job->read == job->fed && !audio_ready(job->audio)))
+    if (job->input_end || (job->read == job->fed && !job->damaged && !audio_ready(job->audio)))
         return 0;
     *progress = true;
     if (job->read == job->fed) {
-        long n = audio_read(job->audio, job->pcm, STAPES_FRAME_SAMPLES);
-        if (n < 0) {
-            char message[AUDIO_MESSAGE_SIZE];
-            memcpy(message, audio_message(job->audio), sizeof(message));
-            fail_job(session, job, message);
-            return 0;
-        }
-        if (n == 0)
+        long n = job->damaged ? 0 : audio_read(job->audio, job->pcm, STAPES_FRAME_SAMPLES);
+        job->damaged |= n < 0; /* the words until then come out all the same */
+        if (n <= 0)
             return finish_input(session, job);
         job->read = (size_t)n;
         job->fed = 0;
@@ -176,6 +173,18 @@ static int feed_job(struct session *session, struct job *job, bool *progress)
     return status == STAPES_OK || status == STAPES_ERROR_AGAIN ? 0 : -1;
 }
 
+static void end_job(struct session *session, struct job *job)
+{
+    if (job->damaged) {
+        char message[AUDIO_MESSAGE_SIZE];
+        memcpy(message, audio_message(job->audio), sizeof(message));
+        fail_job(session, job, message);
+    } else {
+        transcript_end(&job->transcript, (double)audio_samples(job->audio) / AUDIO_RATE);
+        release_job(session, job);
+    }
+}
+
 static int poll_job(struct session *session, struct job *job, bool *progress)
 {
     struct stapes_event event;
@@ -185,8 +194,7 @@ static int poll_job(struct session *session, struct job *job, bool *progress)
         *progress = true;
         transcript_event(&job->transcript, &event);
         if (event.type == STAPES_EVENT_END) {
-            transcript_end(&job->transcript, (double)audio_samples(job->audio) / AUDIO_RATE);
-            release_job(session, job);
+            end_job(session, job);
             return 0;
         }
     }
@@ -441,8 +449,8 @@ static const struct help_section sections[] = {
      "any number of channels. \"-\" is standard input, read as it arrives: WAV, or raw samples. "
      "Several files run side by side on the device; their text comes in the order given, each "
      "line after the file's name.\n\n"
-     "A file that cannot be read is told on standard error; the others go on, and the exit status "
-     "is 1."},
+     "A file that cannot be read is told on standard error, after the words that come before the "
+     "damage; the others go on, and the exit status is 1."},
     {"Output",
      "Plain text: the words with spaces between them, and a newline at the file's end. With more "
      "than one file the line begins with the file's name and a colon. A file without words prints "

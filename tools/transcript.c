@@ -137,11 +137,13 @@ void transcript_end(struct transcript *t, double audio_seconds)
 
 void transcript_fail(struct transcript *t, const char *message, bool keep_lines)
 {
-    t->held = false;
-    if (keep_lines)
+    if (keep_lines) {
+        release_word(t);
         end_line(t);
-    else
+    } else {
+        t->held = false;
         text_clear(&t->out);
+    }
     if (!t->style->json)
         return;
     begin_json(t, "error");

@@ -27,7 +27,8 @@ struct transcript {
 
 void transcript_event(struct transcript *transcript, const struct stapes_event *event);
 void transcript_end(struct transcript *transcript, double audio_seconds);
-/* The file could not be read to its end. keep_lines: some of what it said has been written. */
+/* The file could not be read to its end. keep_lines: what it said until then counts, or has been
+ * written already. */
 void transcript_fail(struct transcript *transcript, const char *message, bool keep_lines);
 void transcript_deinit(struct transcript *transcript);
 
