@@ -87,6 +87,6 @@ void argmax_ref(const struct kernel_case *c)
                 second = logits[i];
         }
         tokens[to] = best;
-        margins[to] = p->n > 1 ? most - second : 0;
+        margins[to] = most <= -3.4e38f ? ARGMAX_NOTHING : p->n > 1 ? most - second : 0;
     }
 }

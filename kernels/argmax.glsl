@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * argmax: an invocation a slot. NaN never wins, and index 0 does where nothing is above LEAST.
+ * argmax: an invocation a slot. NaN never wins; where nothing is above LEAST, index 0 is told with the
+ * margin ARGMAX_NOTHING.
  */
 #include "common.glsl"
 #include "texels.glsl"
@@ -66,5 +67,5 @@ void main()
     }
     uint to = slot * p.tokens_slot_stride + p.index;
     tokens[to] = at;
-    margins[to] = p.n > 1u ? most - other : 0.0;
+    margins[to] = most <= LEAST ? ARGMAX_NOTHING : p.n > 1u ? most - other : 0.0;
 }

@@ -60,5 +60,5 @@ void main()
         return;
     uint to = slot * p.tokens_slot_stride + p.index;
     tokens[to] = best_at == NOWHERE ? 0u : best_at;
-    margins[to] = p.n > 1u ? best - second : 0.0;
+    margins[to] = best <= LEAST ? ARGMAX_NOTHING : p.n > 1u ? best - second : 0.0;
 }

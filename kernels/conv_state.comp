@@ -7,26 +7,20 @@ PARAMS(conv_state_params);
 
 #include "state.glsl"
 
-layout(set = 0, binding = 1, std430) readonly buffer Table { uint table[]; };
-layout(set = 0, binding = 2, std430) buffer Arena { uint arena[]; };
+layout(set = 0, binding = 1, std430) buffer Vectors { uint vectors[]; };
 
-/* An invocation a channel (x) of an entry (y) of a slot (z). The move may overlap: ascending. */
+/* An invocation a channel (x) of a slot (y). The move may overlap: ascending. */
 void main()
 {
-    uint channel = gl_GlobalInvocationID.x, entry = gl_WorkGroupID.y, slot = gl_WorkGroupID.z;
-    if (entry >= p.entries || slot >= p.slots)
+    uint channel = gl_GlobalInvocationID.x, slot = gl_WorkGroupID.y;
+    if (channel >= p.channels || slot >= p.slots)
         return;
-    uint at = entry * CONV_ENTRY;
-    uint prefix = table[at + 2u], frame = table[at + 3u], channels = table[at + 4u];
-    uint flags = slot_state(slot, STATE_FLAGS);
-    if (channel >= channels)
-        return;
-    uint to = table[at] + slot * table[at + 1u] + channel;
+    uint flags = slot_state(slot, STATE_FLAGS), to = slot * p.slot_stride + channel;
     if ((flags & SLOT_RESET) != 0u) {
-        for (uint i = 0u; i < prefix; i++)
-            arena[to + i * channels] = 0u;
+        for (uint i = 0u; i < p.prefix; i++)
+            vectors[to + i * p.channels] = 0u;
     } else if ((flags & SLOT_AUDIO) != 0u) {
-        for (uint i = 0u; i < prefix; i++)
-            arena[to + i * channels] = arena[to + (i + frame) * channels];
+        for (uint i = 0u; i < p.prefix; i++)
+            vectors[to + i * p.channels] = vectors[to + (i + p.frame) * p.channels];
     }
 }

@@ -16,7 +16,7 @@ static double evaluate(const struct kernel_case *c, bool write)
             float *to = &x[slot * p->x_slot_stride + d];
             double sum = p->accumulate ? *to : 0, magnitude = fabs(sum);
             for (uint32_t t = 0; t < p->tables; t++) {
-                const uint32_t id = ids[slot * p->ids_slot_stride + p->ids_base + t];
+                const uint32_t id = ids[slot * p->ids_slot_stride + p->ids_base + t] - p->first_id;
                 if (id >= p->table_rows)
                     continue;
                 const double w = weights_element(type, c->data[0], c->data[1], p->dim,
@@ -38,10 +38,12 @@ void embed_ref(const struct kernel_case *c)
 }
 
 static const struct embed_params shapes[] = {
-    /* slots, tables, table_rows, dim, ids_base, ids_slot_stride, x_slot_stride, accumulate */
-    {1, 1, 1, 1, 0, 1, 1, 0},      {1, 1, 5, 3, 0, 1, 3, 0},     {2, 3, 7, 32, 0, 3, 32, 0},
-    {3, 4, 9, 33, 2, 8, 41, 1},    {2, 1, 300, 67, 0, 1, 68, 1}, {1, 33, 17, 160, 1, 34, 160, 0},
-    {5, 2, 33, 257, 0, 3, 300, 0},
+    /* slots, tables, table_rows, dim, ids_base, ids_slot_stride, x_slot_stride, accumulate,
+       first_id */
+    {1, 1, 1, 1, 0, 1, 1, 0, 0},      {1, 1, 5, 3, 0, 1, 3, 0, 0},
+    {2, 3, 7, 32, 0, 3, 32, 0, 0},    {3, 4, 9, 33, 2, 8, 41, 1, 0},
+    {2, 1, 300, 67, 0, 1, 68, 1, 0},  {1, 33, 17, 160, 1, 34, 160, 0, 0},
+    {5, 2, 33, 257, 0, 3, 300, 0, 0}, {9, 1, 64, 96, 0, 2, 96, 1, 128},
 };
 
 bool embed_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
@@ -70,8 +72,8 @@ bool embed_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
     weights_fill(type, p->tables * p->table_rows, p->dim, 1, s, out->data[0], out->data[1]);
     uint32_t *ids = out->data[2], *x = out->data[3];
     for (uint32_t i = 0; i < words[2]; i++)
-        ids[i] = s->random(s->state) % p->table_rows;
-    ids[p->ids_base] = p->table_rows - 1;
+        ids[i] = s->random(s->state) % (p->first_id ? 2 * p->first_id : p->table_rows);
+    ids[p->ids_base] = p->first_id + p->table_rows - 1;
     if (p->tables > 1) {
         ids[p->ids_base + 1] = UINT32_MAX;
         ids[words[2] - 1] = p->table_rows;

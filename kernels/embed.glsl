@@ -51,7 +51,7 @@ void main()
     }
 
     for (uint t = 0u; t < p.tables; t++) {
-        uint id = ids[slot * p.ids_slot_stride + p.ids_base + t];
+        uint id = ids[slot * p.ids_slot_stride + p.ids_base + t] - p.first_id;
         if (id >= p.table_rows)
             continue;
         uint row = t * p.table_rows + id;

@@ -43,9 +43,10 @@ enum status kernel_find(const struct log *log, const char *name, enum kernel_id 
 /* The pipelines of one device, made when first dispatched, kept until destroyed. */
 typedef struct kernel_set kernel_set;
 
-/* variants: NULL or "": the best the device can run; "plain": plain forms only; "workgroup": forms with
- * barriers also on CPU devices, where they are slow (for tests); otherwise a comma-separated list of row names to force where they are legal. An unknown name is ERROR_ARGUMENT, one
- * that the device cannot run ERROR_UNSUPPORTED. The device must outlive the set. */
+/* variants: NULL or "": the best the device can run; "plain": plain forms only; "workgroup": forms
+ * with barriers also on CPU devices, where they are slow (for tests); otherwise a comma-separated
+ * list of row names to force where they are legal. An unknown name is ERROR_ARGUMENT, one that the
+ * device cannot run ERROR_UNSUPPORTED. The device must outlive the set. */
 enum status kernel_set_create(gpu_device *device, const char *variants, kernel_set **out);
 void kernel_set_destroy(kernel_set **set);
 gpu_device *kernel_set_device(const kernel_set *set);
@@ -53,21 +54,22 @@ gpu_device *kernel_set_device(const kernel_set *set);
 /* The row that a dispatch of `base` with these parameters takes. */
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params);
 
-/* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is only
- * legal where it suits. */
+/* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is
+ * only legal where it suits. */
 uint32_t kernel_texel_bindings(enum kernel_id id);
 
 /* Whether the set would use this row at all: the device has its features and `variants` allows it
  * ("plain" excludes rows that ask for features). */
 bool kernel_set_can_run(const kernel_set *set, enum kernel_id id);
 
-/* The bindings of row `id` for these ranges. One without a buffer is unused: it stands for binding 0,
- * or, where the row may write it, for the first binding that is written. kernel_dispatch does it. */
+/* The bindings of row `id` for these ranges. One without a buffer is unused: it stands for binding
+ * 0, or, where the row may write it, for the first binding that is written. kernel_dispatch does
+ * it. */
 void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings);
 
 /* Records `base`, or the row that replaces it, into `program`. One range a binding, in the order of
  * kernels.def; a range without a buffer stands for an unused binding. */
-enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base, const void *params,
-                            const struct gpu_range *ranges);
+enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base,
+                            const void *params, const struct gpu_range *ranges);
 
 #endif

@@ -4,18 +4,17 @@
  * `#define uint32_t uint`, by the shaders (kernels/common.glsl does it). Only uint32_t and float
  * members, at most GPU_MAX_PARAMS_BYTES in all. All offsets and strides count 32-bit words.
  *
- * Activations are f32, vectors contiguous, time first: [slot][t][channel]. A *column* is one vector:
- * column c belongs to slot c / per_slot and is its vector t = c % per_slot; its first word is
- * base + (c / per_slot) * slot_stride + (c % per_slot) * col_stride.
+ * Activations are f32, vectors contiguous, time first: [slot][t][channel]. A *column* is one
+ * vector: column c belongs to slot c / per_slot and is its vector t = c % per_slot; its first word
+ * is base + (c / per_slot) * slot_stride + (c % per_slot) * col_stride.
  *
- * Weight matrices, `rows` of k elements, as the repack kernels lay them out (README of the layouts):
- *   f32        plane 0: rows of align4(k) floats
- *   f16, bf16  plane 0: rows of align4(k) / 2 words, element 2i in the low half of word i
- *   q8_0       plane 0: rows of k / 4 words (bytes in order); plane 1: rows of (k / 32 + 1) / 2 words,
- *              the f16 scales of blocks 2i (low half) and 2i + 1
- *   q4_0       plane 0: rows of k / 8 words, 4 words (16 bytes) a block as in ggml: the low nibble of
- *              byte i is element i, the high one element i + 16, both minus 8; plane 1 as q8_0
- * Padding elements are zero. k is a multiple of 32 for q8_0 and q4_0.
+ * Weight matrices, `rows` of k elements, as the repack kernels lay them out (README of the
+ * layouts): f32        plane 0: rows of align4(k) floats f16, bf16  plane 0: rows of align4(k) / 2
+ * words, element 2i in the low half of word i q8_0       plane 0: rows of k / 4 words (bytes in
+ * order); plane 1: rows of (k / 32 + 1) / 2 words, the f16 scales of blocks 2i (low half) and 2i +
+ * 1 q4_0       plane 0: rows of k / 8 words, 4 words (16 bytes) a block as in ggml: the low nibble
+ * of byte i is element i, the high one element i + 16, both minus 8; plane 1 as q8_0 Padding
+ * elements are zero. k is a multiple of 32 for q8_0 and q4_0.
  */
 #ifndef STAPES_KERNELS_PARAMS_H
 #define STAPES_KERNELS_PARAMS_H
@@ -49,19 +48,20 @@
 #define RESULT_TOKEN 3u  /* text token */
 #define RESULT_MARGIN 4u /* f32 bits: best text logit minus the second */
 
-/* --- Repacking (at upload) ---------------------------------------------------------------------- */
-#define TYPE_F32 0u /* element types of files and planes: enum tensor_type of the loader maps to it */
+/* --- Repacking (at upload) ----------------------------------------------------------------------
+ */
+#define TYPE_F32                                                                                   \
+    0u /* element types of files and planes: enum tensor_type of the loader maps to it */
 #define TYPE_F16 1u
 #define TYPE_BF16 2u
 #define TYPE_Q8_0 3u
 #define TYPE_Q4_0 4u
 
 /* Rows of a chunk of file bytes become rows of planes. The source starts at word 0 of binding 0 and
- * holds `rows` whole rows. Source row i of the chunk is row r = first_row + i of the tensor; it goes
- * to row dst_row + r, or, if half > 0 (a gated pair of halves), to
- * dst_row + (r < half ? 2 r : 2 (r - half) + 1).
- * taps > 1: a convolution weight [out, k / taps, taps] becomes [out, taps, k / taps]; not for the
- * block types. */
+ * holds `rows` whole rows. Source row i of the chunk is row r = first_row + i of the tensor; it
+ * goes to row dst_row + r, or, if half > 0 (a gated pair of halves), to dst_row + (r < half ? 2 r :
+ * 2 (r - half) + 1). taps > 1: a convolution weight [out, k / taps, taps] becomes [out, taps, k /
+ * taps]; not for the block types. */
 struct repack_params {
     uint32_t rows, first_row, dst_row, half;
     uint32_t k, taps;
@@ -73,20 +73,21 @@ struct centroids_params {
     uint32_t bins, dim;
 };
 
-/* --- Matrix times columns ----------------------------------------------------------------------- */
-#define MATMUL_BIAS 1u     /* v += bias[row] */
-#define MATMUL_GATE 2u     /* v[i] = silu(acc[2 i]) * acc[2 i + 1]: rows is even, outputs rows / 2 */
-#define MATMUL_GELU 4u     /* v = gelu(v), the exact one */
-#define MATMUL_SCALE 8u    /* v *= scale[row] */
-#define MATMUL_ADD 16u     /* v += residual[...] */
-#define MATMUL_ADD_TO 32u  /* v += y[...]: y is also input */
-#define MATMUL_ELU 64u     /* y = elu(v) instead of v */
-#define MATMUL_DUAL 128u   /* y2 = elu(v) as well */
+/* --- Matrix times columns -----------------------------------------------------------------------
+ */
+#define MATMUL_BIAS 1u    /* v += bias[row] */
+#define MATMUL_GATE 2u    /* v[i] = silu(acc[2 i]) * acc[2 i + 1]: rows is even, outputs rows / 2 */
+#define MATMUL_GELU 4u    /* v = gelu(v), the exact one */
+#define MATMUL_SCALE 8u   /* v *= scale[row] */
+#define MATMUL_ADD 16u    /* v += residual[...] */
+#define MATMUL_ADD_TO 32u /* v += y[...]: y is also input */
+#define MATMUL_ELU 64u    /* y = elu(v) instead of v */
+#define MATMUL_DUAL 128u  /* y2 = elu(v) as well */
 
-/* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this order,
- * the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale, residual, y
- * and y2 are all indexed with row_offset + o. A convolution is this with overlapping columns:
- * col_stride = stride * C, k = taps * C. */
+/* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this
+ * order, the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale,
+ * residual, y and y2 are all indexed with row_offset + o. A convolution is this with overlapping
+ * columns: col_stride = stride * C, k = taps * C. */
 struct matmul_params {
     uint32_t rows, k, cols, per_slot;
     uint32_t w_row, row_offset, flags;
@@ -97,11 +98,13 @@ struct matmul_params {
 };
 
 /* x[slot][d] = (accumulate ? x : 0) + sum_{t < tables} W[t * table_rows + id(slot, t)][d], with
- * id(slot, t) = ids[slot * ids_slot_stride + ids_base + t]; an id >= table_rows adds nothing. */
+ * id(slot, t) = ids[slot * ids_slot_stride + ids_base + t] - first_id; an id outside of 0 ..
+ * table_rows adds nothing. */
 struct embed_params {
     uint32_t slots, tables, table_rows, dim;
     uint32_t ids_base, ids_slot_stride;
     uint32_t x_slot_stride, accumulate;
+    uint32_t first_id; /* of the rows that are bound: a table may come in several dispatches */
 };
 
 /* --- Norms --------------------------------------------------------------------------------------
@@ -113,9 +116,11 @@ struct norm_params {
     float eps;
 };
 
-/* --- Positions and attention --------------------------------------------------------------------- */
-#define POSITION_STEP 0u   /* first position of the call = state.step * per_slot; runs if SLOT_STEP */
-#define POSITION_FRAME 1u  /* state.frame * per_slot; runs if SLOT_AUDIO */
+/* --- Positions and attention ---------------------------------------------------------------------
+ */
+#define POSITION_STEP 0u  /* first position of the call = state.step * per_slot; runs if SLOT_STEP \
+                           */
+#define POSITION_FRAME 1u /* state.frame * per_slot; runs if SLOT_AUDIO */
 #define POSITION_STATIC 2u /* static_position; runs if SLOT_STEP */
 
 /* table[col][i] = (cos a, sin a), a = float(freq[i] * float(position of the column)), both rounded
@@ -140,8 +145,8 @@ struct rope_kv_params {
  * attn_softmax: in place over r < n; invisible ones become exactly 0
  * attn_values:  out[col][heads][head_dim] = sum_{r < n} scores[col][head][r] v_cache[slot][r]
  * attention:    all three in one; head_dim a multiple of 4, at most 256
- * A slot that does not run gets zeros in out, and its scores stay as they are, as do those of r >= n.
- * scores rows have `capacity` words. */
+ * A slot that does not run gets zeros in out, and its scores stay as they are, as do those of r >=
+ * n. scores rows have `capacity` words. */
 struct attention_params {
     uint32_t slots, per_slot, heads, head_dim, capacity;
     uint32_t source, static_position;
@@ -162,15 +167,13 @@ struct vq_pick_params {
     uint32_t codebook, n_codes, codes_ring;
 };
 
-/* --- Streaming convolution state ------------------------------------------------------------------
- * conv_state: the table has `entries` of CONV_ENTRY words: offset, slot_stride, prefix, length,
- * channels. The buffer of entry i holds, at offset + slot * slot_stride, prefix + length vectors of
- * `channels`: what the convolution keeps, then what the frame brought. At the end of a tick: if
- * SLOT_RESET the prefix becomes zero; else if SLOT_AUDIO its last `prefix` vectors move to the
- * front. length may be smaller than prefix. max_channels: the largest, for the grid. */
-#define CONV_ENTRY 8u
+/* --- Streaming convolution state ----------------------------------------------------------------
+ * conv_state: at slot * slot_stride lie prefix + frame vectors of `channels`: what a convolution
+ * keeps, then what the frame brought. At the end of a tick: if SLOT_RESET the prefix becomes zero;
+ * else if SLOT_AUDIO the last `prefix` vectors move to the front. frame may be smaller than
+ * prefix. */
 struct conv_state_params {
-    uint32_t slots, entries, max_channels;
+    uint32_t slots, slot_stride, prefix, frame, channels;
 };
 
 /* conv_replicate: if SLOT_AUDIO and state.frame == 0, each of the prefix vectors at
@@ -179,19 +182,21 @@ struct conv_replicate_params {
     uint32_t slots, base, slot_stride, prefix, channels;
 };
 
-/* --- Transformer step ------------------------------------------------------------------------------
- * ids[slot][1 + n_q]: what is embedded at step s = state.step. With d = delays[k]:
- *   s <= d          -> k == 0 ? text_card : card
- *   k <= dep_q      -> tokens[slot][k]        (sampled at step s - 1)
- *   else            -> codes[slot][(s - d - 1) % codes_ring][k - 1 - dep_q]
- * A code can only be asked for when its frame has been encoded in this tick or before. */
+/* --- Transformer step
+ * ------------------------------------------------------------------------------ ids[slot][1 +
+ * n_q]: what is embedded at step s = state.step. With d = delays[k]: s <= d          -> k == 0 ?
+ * text_card : card k <= dep_q      -> tokens[slot][k]        (sampled at step s - 1) else ->
+ * codes[slot][(s - d - 1) % codes_ring][k - 1 - dep_q] A code can only be asked for when its frame
+ * has been encoded in this tick or before. */
 struct step_inputs_params {
     uint32_t slots, n_q, dep_q, n_codes, codes_ring;
     uint32_t card, text_card;
 };
 
 /* First maximum of logits[slot * logits_slot_stride + 0 .. n), if SLOT_STEP:
- * tokens[slot * tokens_slot_stride + index], margins the same: maximum minus the second best (0 if n is 1). */
+ * tokens[slot * tokens_slot_stride + index], margins the same: maximum minus the second best (0 if
+ * n is 1). Where all are NaN or -infinity: token 0 and margin ARGMAX_NOTHING. */
+#define ARGMAX_NOTHING (-1.0)
 struct argmax_params {
     uint32_t slots, n, logits_slot_stride;
     uint32_t tokens_slot_stride, index;
@@ -202,11 +207,12 @@ struct head_probs_params {
     uint32_t slots, heads, dim;
 };
 
-/* --- Frame ------------------------------------------------------------------------------------------
+/* --- Frame
+ * ------------------------------------------------------------------------------------------
  * frame_begin: tick = state.tick; entry = input + (tick % ring) * max_slots * input_slot words.
- * For each of the first `slots` slots: state.flags = its flags; RESET: state.step = state.frame = 0;
- * AUDIO: `samples` words of pcm go to pcm[slot * pcm_slot_stride + pcm_offset ...]; CODES: n_codes
- * words to codes[slot][state.frame % codes_ring]. state.next_tick = tick + 1. */
+ * For each of the first `slots` slots: state.flags = its flags; RESET: state.step = state.frame =
+ * 0; AUDIO: `samples` words of pcm go to pcm[slot * pcm_slot_stride + pcm_offset ...]; CODES:
+ * n_codes words to codes[slot][state.frame % codes_ring]. state.next_tick = tick + 1. */
 struct frame_begin_params {
     uint32_t slots, max_slots, ring, input_slot;
     uint32_t samples, pcm_offset, pcm_slot_stride;
@@ -216,8 +222,8 @@ struct frame_begin_params {
 /* frame_end: tick = state.next_tick - 1; for each of the first `slots` slots the result entry at
  * results + ((tick % ring) * max_slots + slot) * result_slot; then STEP: state.step += 1, AUDIO or
  * CODES: state.frame += 1. state.tick = state.next_tick. probs[slot][n_heads][head_dim]: element 0
- * of each head is the vad value. tokens and margins: [slot][1 + dep_q]. The codes are those of frame
- * s - 1: codes[slot][(s - 1) % codes_ring], zeros if s == 0. */
+ * of each head is the vad value. tokens and margins: [slot][1 + dep_q]. The codes are those of
+ * frame s - 1: codes[slot][(s - 1) % codes_ring], zeros if s == 0. */
 struct frame_end_params {
     uint32_t slots, max_slots, ring, result_slot;
     uint32_t n_heads, head_dim, dep_q, n_codes, codes_ring;

@@ -191,9 +191,8 @@ void plan_conv_state(const void *params, struct kernel_plan *plan)
 {
     const struct conv_state_params *p = params;
 
-    plan_groups(plan, 64, div_up(p->max_channels, 64));
-    plan->groups[1] = p->entries;
-    plan->groups[2] = p->slots;
+    plan_groups(plan, 64, div_up(p->channels, 64));
+    plan->groups[1] = p->slots;
 }
 
 void plan_conv_replicate(const void *params, struct kernel_plan *plan)

@@ -38,11 +38,12 @@ struct kernel_case {
         struct frame_begin_params frame_begin;
         struct frame_end_params frame_end;
     } params;
-    void *data[GPU_MAX_BINDINGS];      /* inputs before, expected outputs after the reference */
-    uint32_t words[GPU_MAX_BINDINGS];  /* 0: unused binding */
-    bool careless[GPU_MAX_BINDINGS];   /* contents do not matter (scratch that both may change) */
-    double tolerance_absolute, tolerance_relative; /* of f elements: |got - want| <= abs + rel |want| */
-    double bytes, flops;               /* moved and done by one dispatch, for the bench */
+    void *data[GPU_MAX_BINDINGS];     /* inputs before, expected outputs after the reference */
+    uint32_t words[GPU_MAX_BINDINGS]; /* 0: unused binding */
+    bool careless[GPU_MAX_BINDINGS];  /* contents do not matter (scratch that both may change) */
+    double tolerance_absolute,
+        tolerance_relative; /* of f elements: |got - want| <= abs + rel |want| */
+    double bytes, flops;    /* moved and done by one dispatch, for the bench */
 };
 
 /* Fills case number `index` of the row `id`, or returns false when there are no more. `random`
@@ -52,12 +53,13 @@ struct case_source {
     void *state;
     void *(*alloc)(void *state, size_t bytes); /* zeroed, freed by the caller after the case */
 };
-typedef bool kernel_cases_fn(enum kernel_id id, uint32_t index, const struct case_source *source, struct kernel_case *out);
+typedef bool kernel_cases_fn(enum kernel_id id, uint32_t index, const struct case_source *source,
+                             struct kernel_case *out);
 /* Computes the outputs in place, in double precision where rounding matters. */
 typedef void kernel_ref_fn(const struct kernel_case *c);
 
-#define KERNEL(name, base, params, access, elements, features, plan, suits, source) \
-    kernel_cases_fn source##_cases;                                                  \
+#define KERNEL(name, base, params, access, elements, features, plan, suits, source)                \
+    kernel_cases_fn source##_cases;                                                                \
     kernel_ref_fn source##_ref;
 #include "kernels/kernels.def"
 #undef KERNEL

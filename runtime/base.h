@@ -24,7 +24,7 @@ enum status {
     ERROR_DEVICE_MEMORY = -6, /* device memory, or a device limit */
     ERROR_NO_DEVICE = -7,     /* no Vulkan, no device, or none of that name */
     ERROR_DEVICE = -8,        /* the device was lost, timed out or returned nonsense */
-    ERROR_AGAIN = -9,         /* nothing was done: make room first (poll, advance), then call again */
+    ERROR_AGAIN = -9, /* nothing was done: make room first (poll, advance), then call again */
 };
 
 enum log_level { LOG_ERROR = 0, LOG_WARNING = 1, LOG_INFO = 2, LOG_DEBUG = 3 };

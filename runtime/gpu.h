@@ -26,7 +26,13 @@ typedef struct gpu_program gpu_program;
 #define GPU_OFFSET_ALIGNMENT 256 /* of every binding's offset */
 #define GPU_MAX_GROUPS 65535     /* workgroups a dimension */
 
-enum gpu_device_type { GPU_TYPE_OTHER, GPU_TYPE_INTEGRATED, GPU_TYPE_DISCRETE, GPU_TYPE_VIRTUAL, GPU_TYPE_CPU };
+enum gpu_device_type {
+    GPU_TYPE_OTHER,
+    GPU_TYPE_INTEGRATED,
+    GPU_TYPE_DISCRETE,
+    GPU_TYPE_VIRTUAL,
+    GPU_TYPE_CPU
+};
 
 /* Capabilities that kernel variants ask for. */
 enum gpu_feature {
@@ -43,9 +49,10 @@ struct gpu_device_info {
     char name[256];
     char driver[512]; /* name, version, API version */
     enum gpu_device_type type;
-    uint32_t features;          /* enum gpu_feature */
-    uint64_t memory_bytes;      /* of the heap that GPU_MEMORY_DEVICE buffers come from */
-    uint64_t free_memory_bytes; /* what its driver says is left; memory_bytes where it says nothing */
+    uint32_t features;     /* enum gpu_feature */
+    uint64_t memory_bytes; /* of the heap that GPU_MEMORY_DEVICE buffers come from */
+    uint64_t
+        free_memory_bytes; /* what its driver says is left; memory_bytes where it says nothing */
     uint64_t max_binding_bytes;
     uint32_t max_invocations; /* a workgroup */
     uint32_t max_shared_bytes;
@@ -60,9 +67,9 @@ enum status gpu_enumerate(const struct log *log, struct gpu_device_info *infos, 
 
 struct gpu_device_params {
     struct log log;
-    const char *device;    /* index in decimal, or part of a name (case ignored); NULL: the best one:
-                            * discrete, integrated, virtual, other, CPU, in this order */
-    const char *cache_dir; /* pipeline cache: created where missing; NULL: no cache on disk */
+    const char *device; /* index in decimal, or part of a name (case ignored); NULL: the best one:
+                         * discrete, integrated, virtual, other, CPU, in this order */
+    const char *cache_dir;       /* pipeline cache: created where missing; NULL: no cache on disk */
     uint64_t memory_limit_bytes; /* refuse to allocate more device memory than this; 0: no limit */
     bool validation; /* Khronos validation layer with synchronization validation; its messages are
                       * logged as errors and counted. ERROR_UNSUPPORTED if it is not installed. */
@@ -90,21 +97,25 @@ enum gpu_memory {
 };
 
 struct gpu_buffer_params {
-    const char *name; /* for messages and debuggers; copied */
+    const char *name;    /* for messages and debuggers; copied */
     uint64_t size_bytes; /* rounded up to 4 */
     enum gpu_memory memory;
     bool zero; /* fill with zeros before the first use */
 };
 
-enum status gpu_buffer_create(gpu_device *device, const struct gpu_buffer_params *params, gpu_buffer **out);
+enum status gpu_buffer_create(gpu_device *device, const struct gpu_buffer_params *params,
+                              gpu_buffer **out);
 void gpu_buffer_destroy(gpu_device *device, gpu_buffer **buffer);
 uint64_t gpu_buffer_size(const gpu_buffer *buffer);
-/* The persistent mapping, coherent; NULL for GPU_MEMORY_DEVICE. What the host writes before a submit
- * is seen by it; what a program wrote is there once its ticket is done. */
+/* The persistent mapping, coherent; NULL for GPU_MEMORY_DEVICE. What the host writes before a
+ * submit is seen by it; what a program wrote is there once its ticket is done. */
 void *gpu_buffer_map(gpu_buffer *buffer);
-/* Blocking copies for tests, tools and set-up, through a staging buffer. Never in a steady state. */
-enum status gpu_buffer_write(gpu_device *device, gpu_buffer *buffer, uint64_t offset, const void *data, uint64_t bytes);
-enum status gpu_buffer_read(gpu_device *device, gpu_buffer *buffer, uint64_t offset, void *data, uint64_t bytes);
+/* Blocking copies for tests, tools and set-up, through a staging buffer. Never in a steady state.
+ */
+enum status gpu_buffer_write(gpu_device *device, gpu_buffer *buffer, uint64_t offset,
+                             const void *data, uint64_t bytes);
+enum status gpu_buffer_read(gpu_device *device, gpu_buffer *buffer, uint64_t offset, void *data,
+                            uint64_t bytes);
 
 /* A part of a buffer. offset is a multiple of GPU_OFFSET_ALIGNMENT (any multiple of 4 for copies),
  * size a multiple of 4; size 0 means up to the end. */
@@ -121,21 +132,23 @@ struct gpu_binding {
     enum gpu_access access;
 };
 
-/* A compute pipeline: entry point "main", set 0, bindings 0..n-1 storage or texel buffers, parameters as
- * push constants, specialization constants 0..n_spec-1. Created through the device's cache. */
+/* A compute pipeline: entry point "main", set 0, bindings 0..n-1 storage or texel buffers,
+ * parameters as push constants, specialization constants 0..n_spec-1. Created through the device's
+ * cache. */
 struct gpu_pipeline_params {
     const char *name;
     const uint32_t *spirv;
     size_t spirv_bytes;
     uint32_t n_bindings;
-    uint32_t texel_bindings; /* bit i: binding i is a uniform texel buffer of 16-byte words (RGBA32_UINT),
-                              * read only; asks for GPU_FEATURE_FAST_TEXELS */
-    uint32_t params_bytes; /* multiple of 4 */
+    uint32_t texel_bindings; /* bit i: binding i is a uniform texel buffer of 16-byte words
+                              * (RGBA32_UINT), read only; asks for GPU_FEATURE_FAST_TEXELS */
+    uint32_t params_bytes;   /* multiple of 4 */
     uint32_t n_spec;
     const uint32_t *spec;
 };
 
-enum status gpu_pipeline_create(gpu_device *device, const struct gpu_pipeline_params *params, gpu_pipeline **out);
+enum status gpu_pipeline_create(gpu_device *device, const struct gpu_pipeline_params *params,
+                                gpu_pipeline **out);
 void gpu_pipeline_destroy(gpu_device *device, gpu_pipeline **pipeline);
 
 /* A program: dispatches and copies in order, recorded once, submitted any number of times, also
@@ -145,13 +158,15 @@ void gpu_pipeline_destroy(gpu_device *device, gpu_pipeline **pipeline);
 enum status gpu_program_begin(gpu_device *device, const char *name, bool timed, gpu_program **out);
 /* n bindings in order. params: the pipeline's params_bytes, copied. A range must be within its
  * buffer, aligned, and at most max_binding_bytes. A dispatch with a zero group count is dropped. */
-enum status gpu_program_dispatch(gpu_program *program, const gpu_pipeline *pipeline, const struct gpu_binding *bindings,
-                                 const void *params, const uint32_t groups[3]);
-enum status gpu_program_copy(gpu_program *program, const struct gpu_range *from, const struct gpu_range *to);
+enum status gpu_program_dispatch(gpu_program *program, const gpu_pipeline *pipeline,
+                                 const struct gpu_binding *bindings, const void *params,
+                                 const uint32_t groups[3]);
+enum status gpu_program_copy(gpu_program *program, const struct gpu_range *from,
+                             const struct gpu_range *to);
 /* What follows belongs to the stage of this name (a literal; at most 64 stages). */
 enum status gpu_program_stage(gpu_program *program, const char *name);
-/* Ends recording; after this only submit, times, counts and destroy. After an error in any recording
- * call the program can only be destroyed. */
+/* Ends recording; after this only submit, times, counts and destroy. After an error in any
+ * recording call the program can only be destroyed. */
 enum status gpu_program_end(gpu_program *program);
 /* *ticket: a number that grows with every submit on this device. */
 enum status gpu_program_submit(gpu_program *program, uint64_t *ticket);
@@ -164,7 +179,8 @@ struct gpu_program_counts gpu_program_get_counts(const gpu_program *program);
 
 /* Stage times of the last finished submit of a timed program, nanoseconds. Writes at most *count
  * and sets *count to the number of stages. The device must be idle for this program. */
-enum status gpu_program_times(gpu_program *program, const char **names, double *ns, uint32_t *count);
+enum status gpu_program_times(gpu_program *program, const char **names, double *ns,
+                              uint32_t *count);
 
 /* *done: whether everything up to `ticket` has finished. Never blocks. */
 enum status gpu_done(gpu_device *device, uint64_t ticket, bool *done);

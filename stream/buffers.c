@@ -23,8 +23,8 @@ enum status buffers_create(struct buffers *b, gpu_device *device)
         const struct buffer_want *w = &b->wants[i];
         if (w->bytes > limit)
             return log_error(gpu_device_log(device), ERROR_DEVICE_MEMORY,
-                             "%s takes %llu bytes, this device binds at most %llu: use fewer slots", w->name,
-                             (unsigned long long)w->bytes, (unsigned long long)limit);
+                             "%s takes %llu bytes, this device binds at most %llu: use fewer slots",
+                             w->name, (unsigned long long)w->bytes, (unsigned long long)limit);
         const struct gpu_buffer_params params = {
             .name = w->name, .size_bytes = w->bytes, .memory = w->memory, .zero = true};
         const enum status status = gpu_buffer_create(device, &params, &b->made[i]);

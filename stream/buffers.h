@@ -24,8 +24,8 @@ struct buffers {
 
 /* *out (stable until buffers_create) becomes the whole of a zeroed buffer of `words` words. */
 void buffers_want(struct buffers *buffers, struct gpu_range *out, const char *name, uint64_t words);
-void buffers_want_mapped(struct buffers *buffers, struct gpu_range *out, const char *name, uint64_t words,
-                         enum gpu_memory memory);
+void buffers_want_mapped(struct buffers *buffers, struct gpu_range *out, const char *name,
+                         uint64_t words, enum gpu_memory memory);
 /* A buffer larger than a binding is ERROR_DEVICE_MEMORY, with its name. */
 enum status buffers_create(struct buffers *buffers, gpu_device *device);
 void buffers_destroy(struct buffers *buffers, gpu_device *device);

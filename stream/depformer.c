@@ -22,7 +22,8 @@ static uint32_t input_of(const struct depformer *d, uint32_t k)
     return d->config->depformer.multi_linear ? scheduled(d, k) : 0;
 }
 
-static enum status plan_layer(struct depformer *d, uint32_t n, struct plan *plan, const struct log *log)
+static enum status plan_layer(struct depformer *d, uint32_t n, struct plan *plan,
+                              const struct log *log)
 {
     const struct depformer_config *c = &d->config->depformer;
     struct depformer_layer *l = &d->layers[n];
@@ -46,7 +47,8 @@ static enum status plan_layer(struct depformer *d, uint32_t n, struct plan *plan
             snprintf(name, sizeof(name), "depformer.layers.%u.gating.%u", n, s);
         else
             snprintf(name, sizeof(name), "depformer.layers.%u.gating", n);
-        if ((status = lm_plan_gate(plan, log, name, dim, &d->hidden, &l->linear_in[s], &l->linear_out[s])))
+        if ((status = lm_plan_gate(plan, log, name, dim, &d->hidden, &l->linear_in[s],
+                                   &l->linear_out[s])))
             return status;
     }
     return OK;
@@ -57,7 +59,8 @@ static enum status plan_streams(struct depformer *d, struct plan *plan)
     const struct lm_config *lm = d->config;
     const struct depformer_config *c = &lm->depformer;
     char name[NAME_MAX_LENGTH];
-    enum status status = plan_matrix(plan, "depformer_text_emb.weight", lm->text_card + 1, c->dim, 1, 0, &d->text_emb);
+    enum status status = plan_matrix(plan, "depformer_text_emb.weight", lm->text_card + 1, c->dim,
+                                     1, 0, &d->text_emb);
     for (uint32_t k = 1; k < lm->dep_q && status == OK; k++) {
         snprintf(name, sizeof(name), "depformer_emb.%u.weight", k - 1);
         status = plan_matrix(plan, name, lm->card + 1, c->dim, 1, 0, &d->emb[k]);
@@ -77,18 +80,20 @@ static enum status plan_streams(struct depformer *d, struct plan *plan)
     return status;
 }
 
-enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint32_t max_slots, struct plan *plan,
-                           struct buffers *buffers, struct taps *taps, gpu_device *device)
+enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint32_t max_slots,
+                           struct plan *plan, struct buffers *buffers, struct taps *taps,
+                           gpu_device *device)
 {
     const struct depformer_config *c = &lm->depformer;
     const struct log *log = gpu_device_log(device);
     const uint64_t slots = max_slots;
     enum status status;
     if (c->n_layers > DEPFORMER_MAX_LAYERS)
-        return log_error(log, ERROR_UNSUPPORTED, "%u depformer layers: at most %u are supported", c->n_layers,
-                         DEPFORMER_MAX_LAYERS);
+        return log_error(log, ERROR_UNSUPPORTED, "%u depformer layers: at most %u are supported",
+                         c->n_layers, DEPFORMER_MAX_LAYERS);
     if (c->dim % 2) /* rope_kv moves pairs */
-        return log_error(log, ERROR_UNSUPPORTED, "a depformer of width %u: only even ones are supported", c->dim);
+        return log_error(log, ERROR_UNSUPPORTED,
+                         "a depformer of width %u: only even ones are supported", c->dim);
     d->config = lm;
     d->hidden = c->feedforward;
     for (uint32_t k = 0; k < lm->dep_q; k++) {
@@ -101,7 +106,8 @@ enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint
         if ((status = plan_layer(d, n, plan, log)))
             return status;
         buffers_want(buffers, &d->layers[n].k_cache, "depformer keys", slots * lm->dep_q * c->dim);
-        buffers_want(buffers, &d->layers[n].v_cache, "depformer values", slots * lm->dep_q * c->dim);
+        buffers_want(buffers, &d->layers[n].v_cache, "depformer values",
+                     slots * lm->dep_q * c->dim);
     }
     buffers_want(buffers, &d->x, "depformer x", slots * c->dim);
     buffers_want(buffers, &d->norm, "depformer norm", slots * c->dim);
@@ -124,21 +130,42 @@ static void record_layer(const struct depformer *d, struct recorder *r, uint32_t
     const struct columns x = columns_dense(d->x, 1, dim), norm = columns_dense(d->norm, 1, dim);
 
     record_rmsnorm(r, d->x, l->norm1, d->norm, r->slots, dim);
-    record_matmul(r, &l->in_proj, &(struct matmul_args){
-        .x = norm, .y = columns_dense(d->qkv, 1, 3 * dim), .per_slot = 1,
-        .first_row = slice * 3 * dim, .rows = 3 * dim});
-    record_attention(r, &(struct attention_args){
-        .per_slot = 1, .heads = c->n_heads, .head_dim = dim / c->n_heads, .capacity = d->config->dep_q,
-        .source = POSITION_STATIC, .static_position = k, .qkv = d->qkv, .q = d->q, .scores = d->scores,
-        .k_cache = l->k_cache, .v_cache = l->v_cache, .out = d->attended});
-    record_matmul(r, &l->out_proj, &(struct matmul_args){
-        .x = columns_dense(d->attended, 1, dim), .y = x, .per_slot = 1, .flags = MATMUL_ADD_TO,
-        .first_row = slice * dim, .rows = dim});
+    record_matmul(r, &l->in_proj,
+                  &(struct matmul_args){.x = norm,
+                                        .y = columns_dense(d->qkv, 1, 3 * dim),
+                                        .per_slot = 1,
+                                        .first_row = slice * 3 * dim,
+                                        .rows = 3 * dim});
+    record_attention(r, &(struct attention_args){.per_slot = 1,
+                                                 .heads = c->n_heads,
+                                                 .head_dim = dim / c->n_heads,
+                                                 .capacity = d->config->dep_q,
+                                                 .source = POSITION_STATIC,
+                                                 .static_position = k,
+                                                 .qkv = d->qkv,
+                                                 .q = d->q,
+                                                 .scores = d->scores,
+                                                 .k_cache = l->k_cache,
+                                                 .v_cache = l->v_cache,
+                                                 .out = d->attended});
+    record_matmul(r, &l->out_proj,
+                  &(struct matmul_args){.x = columns_dense(d->attended, 1, dim),
+                                        .y = x,
+                                        .per_slot = 1,
+                                        .flags = MATMUL_ADD_TO,
+                                        .first_row = slice * dim,
+                                        .rows = dim});
     record_rmsnorm(r, d->x, l->norm2, d->norm, r->slots, dim);
-    record_matmul(r, &l->linear_in[slice], &(struct matmul_args){
-        .x = norm, .y = columns_dense(d->gated, 1, d->hidden), .per_slot = 1, .flags = MATMUL_GATE});
-    record_matmul(r, &l->linear_out[slice], &(struct matmul_args){
-        .x = columns_dense(d->gated, 1, d->hidden), .y = x, .per_slot = 1, .flags = MATMUL_ADD_TO});
+    record_matmul(r, &l->linear_in[slice],
+                  &(struct matmul_args){.x = norm,
+                                        .y = columns_dense(d->gated, 1, d->hidden),
+                                        .per_slot = 1,
+                                        .flags = MATMUL_GATE});
+    record_matmul(r, &l->linear_out[slice],
+                  &(struct matmul_args){.x = columns_dense(d->gated, 1, d->hidden),
+                                        .y = x,
+                                        .per_slot = 1,
+                                        .flags = MATMUL_ADD_TO});
 }
 
 void depformer_record(const struct depformer *d, struct recorder *r, const struct lm *lm)
@@ -149,18 +176,21 @@ void depformer_record(const struct depformer *d, struct recorder *r, const struc
     const struct columns x = columns_dense(d->x, 1, dc->dim);
     record_stage(r, "depformer");
     for (uint32_t k = 0; k < c->dep_q; k++) {
-        record_matmul(r, &d->in[input_of(d, k)],
-                      &(struct matmul_args){.x = columns_dense(lm->out, 1, c->dim), .y = x, .per_slot = 1});
+        record_matmul(
+            r, &d->in[input_of(d, k)],
+            &(struct matmul_args){.x = columns_dense(lm->out, 1, c->dim), .y = x, .per_slot = 1});
         record_embed(r, k ? &d->emb[k] : &d->text_emb, 1, lm->tokens, k, made, d->x, dc->dim, true);
         for (uint32_t n = 0; n < dc->n_layers; n++)
             record_layer(d, r, n, k);
         if (dc->norm)
             record_rmsnorm(r, d->x, d->norms[k], d->norm, r->slots, dc->dim);
-        record_matmul(r, &d->linears[k], &(struct matmul_args){
-            .x = dc->norm ? columns_dense(d->norm, 1, dc->dim) : x, .y = columns_dense(d->logits, 1, c->card),
-            .per_slot = 1});
+        record_matmul(r, &d->linears[k],
+                      &(struct matmul_args){.x = dc->norm ? columns_dense(d->norm, 1, dc->dim) : x,
+                                            .y = columns_dense(d->logits, 1, c->card),
+                                            .per_slot = 1});
         record_tap(r, TAP_DEP_LOGITS, d->logits, 0, k * c->card, c->card);
         const struct argmax_params pick = {r->slots, c->card, c->card, made, 1 + k};
-        record_kernel(r, KERNEL_argmax, &pick, (const struct gpu_range[]){r->state, d->logits, lm->tokens, lm->margins});
+        record_kernel(r, KERNEL_argmax, &pick,
+                      (const struct gpu_range[]){r->state, d->logits, lm->tokens, lm->margins});
     }
 }

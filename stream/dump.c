@@ -17,15 +17,19 @@ struct list {
     uint32_t *scratch; /* words for the arrays that are made here */
 };
 
-static void add(struct list *l, const char *name, bool is_int, uint32_t rows, const void *data, uint32_t n_dims,
-                uint32_t d0, uint32_t d1)
+static void add(struct list *l, const char *name, bool is_int, uint32_t rows, const void *data,
+                uint32_t n_dims, uint32_t d0, uint32_t d1)
 {
-    l->arrays[l->count++] = (struct stapes_array){
-        .name = name, .is_int = is_int, .n_dims = n_dims, .dims = {d0, d1}, .rows = rows, .data = data};
+    l->arrays[l->count++] = (struct stapes_array){.name = name,
+                                                  .is_int = is_int,
+                                                  .n_dims = n_dims,
+                                                  .dims = {d0, d1},
+                                                  .rows = rows,
+                                                  .data = data};
 }
 
-static void add_tap(struct list *l, const struct taps *t, enum tap tap, const char *name, uint32_t rows, uint32_t n_dims,
-                    uint32_t d0, uint32_t d1)
+static void add_tap(struct list *l, const struct taps *t, enum tap tap, const char *name,
+                    uint32_t rows, uint32_t n_dims, uint32_t d0, uint32_t d1)
 {
     if (t->words[tap])
         add(l, name, tap == TAP_INPUT_IDS, rows, taps_read(t, tap), n_dims, d0, d1);
@@ -43,9 +47,11 @@ static void add_mimi(struct list *l, const stapes_model *m, bool ran)
     const struct mimi_config *c = &m->config.mimi;
     const struct taps *t = &m->taps;
     const uint32_t n = m->n_codes, rows = ran ? 1 : 0;
-    static const char *const decisions[] = {"mimi/best_dist", "mimi/second_dist", "mimi/second_code"};
+    static const char *const decisions[] = {"mimi/best_dist", "mimi/second_dist",
+                                            "mimi/second_code"};
     add_tap(l, t, TAP_SEANET, "mimi/seanet", rows * MIMI_PER_FRAME, 1, c->dimension, 0);
-    add_tap(l, t, TAP_TRANSFORMER_L0, "mimi/transformer_l0", rows * MIMI_PER_FRAME, 1, c->dimension, 0);
+    add_tap(l, t, TAP_TRANSFORMER_L0, "mimi/transformer_l0", rows * MIMI_PER_FRAME, 1, c->dimension,
+            0);
     add_tap(l, t, TAP_TRANSFORMER, "mimi/transformer", rows * MIMI_PER_FRAME, 1, c->dimension, 0);
     add_tap(l, t, TAP_LATENT, "mimi/latent", rows, 1, c->dimension, 0);
     add_tap(l, t, TAP_PROJ_FIRST, "mimi/proj_first", rows, 1, c->codebook_dim, 0);
@@ -64,7 +70,8 @@ static void add_mimi(struct list *l, const stapes_model *m, bool ran)
     }
 }
 
-/* What upstream's LMGen returns at step s: streams aligned, once all of them are known (KYUTAI.md 3.6). */
+/* What upstream's LMGen returns at step s: streams aligned, once all of them are known
+ * (KYUTAI.md 3.6). */
 static void add_returned(struct list *l, stapes_stream *s, uint32_t rows)
 {
     const stapes_model *m = s->model;
@@ -72,10 +79,13 @@ static void add_returned(struct list *l, stapes_stream *s, uint32_t rows)
     const uint32_t made = 1 + c->dep_q, ring = m->lm.codes_ring, max_delay = ring - 2;
     int32_t *returned = (int32_t *)make(l, made);
     if (rows)
-        memcpy(s->history + (size_t)(m->last_step % ring) * made, taps_read(&m->taps, TAP_TOKENS), made * 4);
+        memcpy(s->history + (size_t)(m->last_step % ring) * made, taps_read(&m->taps, TAP_TOKENS),
+               made * 4);
     for (uint32_t k = 0; k < made; k++) {
         const uint32_t step = m->last_step - max_delay + c->delays[k];
-        returned[k] = m->last_step < max_delay ? SILENT_TOKEN : (int32_t)s->history[(size_t)(step % ring) * made + k];
+        returned[k] = m->last_step < max_delay
+                          ? SILENT_TOKEN
+                          : (int32_t)s->history[(size_t)(step % ring) * made + k];
     }
     add(l, "lm_shift/returned", true, rows, returned, 1, made, 0);
 }
@@ -94,7 +104,8 @@ static void add_lm(struct list *l, stapes_stream *s, uint32_t rows)
     add_tap(l, t, TAP_TEXT_LOGITS, "lm_shift/text_logits", rows, 1, c->text_card, 0);
     add(l, "lm_shift/text_tokens", true, rows, tokens, 0, 0, 0);
     add(l, "lm_shift/text_margin", false, rows, margins, 0, 0, 0);
-    add_tap(l, t, TAP_EXTRA_HEADS, "lm_shift/extra_heads", rows, 2, c->extra_heads, c->extra_heads_dim);
+    add_tap(l, t, TAP_EXTRA_HEADS, "lm_shift/extra_heads", rows, 2, c->extra_heads,
+            c->extra_heads_dim);
     if (c->dep_q) {
         add_tap(l, t, TAP_DEP_LOGITS, "lm_shift/dep_logits", rows, 2, c->dep_q, c->card);
         add(l, "lm_shift/dep_tokens", true, rows, tokens + 1, 1, c->dep_q, 0);
@@ -112,7 +123,8 @@ int stapes_stream_dump(stapes_stream *s, struct stapes_array *arrays, uint32_t *
     if (!m->has_taps)
         return log_error(&m->log, ERROR_ARGUMENT, "the model was not opened with trace");
     if (m->collected != m->submitted || !m->collected)
-        return log_error(&m->log, ERROR_ARGUMENT, "the tick to dump has not finished: run the model with WAIT first");
+        return log_error(&m->log, ERROR_ARGUMENT,
+                         "the tick to dump has not finished: run the model with WAIT first");
     if (!m->dump_scratch)
         m->dump_scratch = calloc(3 * m->n_codes + 1 + m->config.lm.dep_q, sizeof(uint32_t));
     if (!m->dump_scratch)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The model and its streams, shared by model.c (loading), programs.c (recording), scheduler.c (ticks)
- * and stream.c (the public stream).
+ * The model and its streams, shared by model.c (loading), programs.c (recording), scheduler.c
+ * (ticks) and stream.c (the public stream).
  *
- * A tick is one program: up to one transformer step of every stream that is ready. It begins with one
- * entry of the input ring, which the host fills before the submit, and ends with one entry of the
- * result ring, which the host reads when the tick's ticket is done. Tick number t uses entry
- * t % RING of both, so at most RING ticks are in flight.
+ * A tick is one program: up to one transformer step of every stream that is ready. It begins with
+ * one entry of the input ring, which the host fills before the submit, and ends with one entry of
+ * the result ring, which the host reads when the tick's ticket is done. Tick number t uses entry t
+ * % RING of both, so at most RING ticks are in flight.
  */
 #ifndef STAPES_STREAM_INTERNAL_H
 #define STAPES_STREAM_INTERNAL_H
@@ -18,12 +18,12 @@
 #include "stream/stapes.h"
 #include "stream/words.h"
 
-#define RING 8u            /* ticks in flight */
+#define RING 8u /* ticks in flight */
 #define MAX_SLOTS 512u
-#define MAX_PROGRAMS 10u   /* 1, 2, 4 .. 512 slots */
-#define QUEUE_FRAMES 64u   /* frames that a stream can have waiting */
-#define EVENT_QUEUE 128u   /* events that a stream can have waiting */
-#define EVENTS_A_STEP 4u   /* at most: step, word, word end, turn end; and at the end two and END */
+#define MAX_PROGRAMS 10u /* 1, 2, 4 .. 512 slots */
+#define QUEUE_FRAMES 64u /* frames that a stream can have waiting */
+#define EVENT_QUEUE 128u /* events that a stream can have waiting */
+#define EVENTS_A_STEP 4u /* at most: step, word, word end, turn end; and at the end two and END */
 #define WAIT_NS (120ull * 1000000000ull) /* a tick that takes longer is a dead device */
 
 /* The kinds of program: with Mimi, or only the transformer's step (first steps, given codes). */
@@ -47,13 +47,13 @@ struct stapes_stream {
     uint32_t vad_head;
 
     /* What waits for the device: a ring of frames, of pcm or of codes. */
-    float *pcm;              /* [QUEUE_FRAMES][frame samples] */
-    int32_t *codes;          /* [QUEUE_FRAMES][n_codes] */
-    uint64_t samples_in;     /* fed so far, samples */
-    uint64_t frames_in;      /* whole frames of sound or codes queued so far */
-    uint64_t frames_out;     /* ... submitted */
-    uint32_t filled;         /* samples of the frame being filled */
-    uint32_t prefix_left, pad_left; /* frames of silence still to submit */
+    float *pcm;                               /* [QUEUE_FRAMES][frame samples] */
+    int32_t *codes;                           /* [QUEUE_FRAMES][n_codes] */
+    uint64_t samples_in;                      /* fed so far, samples */
+    uint64_t frames_in;                       /* whole frames of sound or codes queued so far */
+    uint64_t frames_out;                      /* ... submitted */
+    uint32_t filled;                          /* samples of the frame being filled */
+    uint32_t prefix_left, pad_left;           /* frames of silence still to submit */
     bool takes_codes, fresh, finished, ended; /* fresh: its first step is not submitted yet */
 
     uint64_t steps;     /* whose results were collected */
@@ -76,7 +76,7 @@ struct tick {
     struct tick_slot {
         stapes_stream *stream; /* NULL: none, or it was reset or destroyed since */
         uint32_t flags;
-    } *slot; /* [model->slots] */
+    } * slot; /* [model->slots] */
 };
 
 struct stapes_model {
@@ -89,11 +89,11 @@ struct stapes_model {
     struct model_config config;
     struct tokenizer *tokenizer;
     bool has_taps, timed;
-    bool failed;         /* the device failed: only close */
+    bool failed; /* the device failed: only close */
     uint32_t slots;
     uint32_t n_codes;
     uint32_t input_slot, result_slot; /* words */
-    size_t text_bytes;   /* that hold any word */
+    size_t text_bytes;                /* that hold any word */
 
     struct mimi mimi;
     struct lm lm;

@@ -7,8 +7,8 @@
 
 #define NAME_MAX_LENGTH 160
 
-enum status lm_plan_gate(struct plan *plan, const struct log *log, const char *prefix, uint32_t dim, uint32_t *hidden,
-                         struct weight *in, struct weight *out)
+enum status lm_plan_gate(struct plan *plan, const struct log *log, const char *prefix, uint32_t dim,
+                         uint32_t *hidden, struct weight *in, struct weight *out)
 {
     char name[NAME_MAX_LENGTH];
     snprintf(name, sizeof(name), "%s.linear_out.weight", prefix);
@@ -49,13 +49,16 @@ static enum status plan_layer(struct lm *lm, uint32_t n, struct plan *plan, cons
     return OK;
 }
 
-/* Bytes of a table as it will be bound, without knowing the loader's layout: at most a word a value. */
+/* Bytes of a table as it will be bound, without knowing the loader's layout: at most a word a
+ * value. */
 static uint64_t table_bytes(const struct tensor *t)
 {
-    return t && t->type != TENSOR_F32 ? t->bytes + t->dims[0] * 8 : (t ? tensor_elements(t) + t->dims[0] * 4 : 0) * 4;
+    return t && t->type != TENSOR_F32 ? t->bytes + t->dims[0] * 8
+                                      : (t ? tensor_elements(t) + t->dims[0] * 4 : 0) * 4;
 }
 
-static enum status plan_tables(struct lm *lm, const struct source *source, struct plan *plan, gpu_device *device)
+static enum status plan_tables(struct lm *lm, const struct source *source, struct plan *plan,
+                               gpu_device *device)
 {
     const struct lm_config *c = lm->config;
     const uint64_t limit = gpu_device_get_info(device)->max_binding_bytes;
@@ -78,7 +81,8 @@ static enum status plan_tables(struct lm *lm, const struct source *source, struc
         }
         struct lm_tables *t = &lm->tables[lm->n_tables++];
         *t = (struct lm_tables){.first = first, .count = count};
-        const enum status status = plan_stack(plan, names + first, count, c->card + 1, c->dim, &t->w);
+        const enum status status =
+            plan_stack(plan, names + first, count, c->card + 1, c->dim, &t->w);
         if (status)
             return status;
         first += count;
@@ -87,8 +91,8 @@ static enum status plan_tables(struct lm *lm, const struct source *source, struc
 }
 
 enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, uint32_t max_slots,
-                    const struct source *source, struct plan *plan, struct buffers *buffers, struct taps *taps,
-                    gpu_device *device)
+                    const struct source *source, struct plan *plan, struct buffers *buffers,
+                    struct taps *taps, gpu_device *device)
 {
     const struct log *log = gpu_device_log(device);
     const uint32_t d = c->dim, made = 1 + c->dep_q;
@@ -96,7 +100,8 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
     char name[NAME_MAX_LENGTH];
     enum status status;
     if (c->extra_heads > LM_MAX_HEADS || c->n_layers > LM_MAX_LAYERS)
-        return log_error(log, ERROR_UNSUPPORTED, "%u layers and %u extra heads: at most %u and %u are supported",
+        return log_error(log, ERROR_UNSUPPORTED,
+                         "%u layers and %u extra heads: at most %u and %u are supported",
                          c->n_layers, c->extra_heads, LM_MAX_LAYERS, LM_MAX_HEADS);
     for (uint32_t k = 0; k <= c->n_q; k++)
         max_delay = MAX(max_delay, c->delays[k]);
@@ -124,8 +129,10 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
     buffers_want(buffers, &lm->codes, "codes", slots * lm->codes_ring * n_codes);
     buffers_want(buffers, &lm->tokens, "tokens", slots * made);
     buffers_want(buffers, &lm->margins, "margins", slots * made);
-    buffers_want(buffers, &lm->probs, "head probabilities", MAX(slots * c->extra_heads * c->extra_heads_dim, 1));
-    buffers_want(buffers, &lm->head_logits, "head logits", MAX(slots * c->extra_heads * c->extra_heads_dim, 1));
+    buffers_want(buffers, &lm->probs, "head probabilities",
+                 MAX(slots * c->extra_heads * c->extra_heads_dim, 1));
+    buffers_want(buffers, &lm->head_logits, "head logits",
+                 MAX(slots * c->extra_heads * c->extra_heads_dim, 1));
     buffers_want(buffers, &lm->out, "transformer out", slots * d);
     buffers_want(buffers, &lm->delays, "delays", 1 + c->n_q);
     buffers_want(buffers, &lm->freq, "frequencies", d / c->n_heads / 2);
@@ -157,8 +164,8 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
 enum status lm_init(struct lm *lm, gpu_device *device)
 {
     const struct lm_config *c = lm->config;
-    const enum status status =
-        gpu_buffer_write(device, lm->delays.buffer, 0, c->delays, (1 + (uint64_t)c->n_q) * sizeof(c->delays[0]));
+    const enum status status = gpu_buffer_write(device, lm->delays.buffer, 0, c->delays,
+                                                (1 + (uint64_t)c->n_q) * sizeof(c->delays[0]));
     if (status)
         return status;
     return rope_upload_freq(device, lm->freq, c->dim / c->n_heads, c->max_period);
@@ -172,19 +179,36 @@ static void record_layer(const struct lm *lm, struct recorder *r, uint32_t n)
     const struct columns x = columns_dense(lm->x, 1, d), norm = columns_dense(lm->norm, 1, d);
 
     record_rmsnorm(r, lm->x, l->norm1, lm->norm, r->slots, d);
-    record_matmul(r, &l->in_proj,
-                  &(struct matmul_args){.x = norm, .y = columns_dense(lm->qkv, 1, 3 * d), .per_slot = 1});
-    record_attention(r, &(struct attention_args){
-        .per_slot = 1, .heads = c->n_heads, .head_dim = d / c->n_heads, .capacity = c->context,
-        .source = POSITION_STEP, .rope = lm->rope, .qkv = lm->qkv, .q = lm->q, .scores = lm->scores,
-        .k_cache = l->k_cache, .v_cache = l->v_cache, .out = lm->attended});
-    record_matmul(r, &l->out_proj, &(struct matmul_args){
-        .x = columns_dense(lm->attended, 1, d), .y = x, .per_slot = 1, .flags = MATMUL_ADD_TO});
+    record_matmul(
+        r, &l->in_proj,
+        &(struct matmul_args){.x = norm, .y = columns_dense(lm->qkv, 1, 3 * d), .per_slot = 1});
+    record_attention(r, &(struct attention_args){.per_slot = 1,
+                                                 .heads = c->n_heads,
+                                                 .head_dim = d / c->n_heads,
+                                                 .capacity = c->context,
+                                                 .source = POSITION_STEP,
+                                                 .rope = lm->rope,
+                                                 .qkv = lm->qkv,
+                                                 .q = lm->q,
+                                                 .scores = lm->scores,
+                                                 .k_cache = l->k_cache,
+                                                 .v_cache = l->v_cache,
+                                                 .out = lm->attended});
+    record_matmul(
+        r, &l->out_proj,
+        &(struct matmul_args){
+            .x = columns_dense(lm->attended, 1, d), .y = x, .per_slot = 1, .flags = MATMUL_ADD_TO});
     record_rmsnorm(r, lm->x, l->norm2, lm->norm, r->slots, d);
-    record_matmul(r, &l->linear_in, &(struct matmul_args){
-        .x = norm, .y = columns_dense(lm->gated, 1, lm->hidden), .per_slot = 1, .flags = MATMUL_GATE});
-    record_matmul(r, &l->linear_out, &(struct matmul_args){
-        .x = columns_dense(lm->gated, 1, lm->hidden), .y = x, .per_slot = 1, .flags = MATMUL_ADD_TO});
+    record_matmul(r, &l->linear_in,
+                  &(struct matmul_args){.x = norm,
+                                        .y = columns_dense(lm->gated, 1, lm->hidden),
+                                        .per_slot = 1,
+                                        .flags = MATMUL_GATE});
+    record_matmul(r, &l->linear_out,
+                  &(struct matmul_args){.x = columns_dense(lm->gated, 1, lm->hidden),
+                                        .y = x,
+                                        .per_slot = 1,
+                                        .flags = MATMUL_ADD_TO});
     if (n == 0)
         record_tap(r, TAP_HIDDEN_L0, lm->x, 0, 0, d);
 }
@@ -192,14 +216,15 @@ static void record_layer(const struct lm *lm, struct recorder *r, uint32_t n)
 static void record_embedding(const struct lm *lm, struct recorder *r)
 {
     const struct lm_config *c = lm->config;
-    const struct step_inputs_params p = {r->slots, c->n_q, c->dep_q, lm->n_codes, lm->codes_ring, c->card, c->text_card};
+    const struct step_inputs_params p = {r->slots,       c->n_q,  c->dep_q,    lm->n_codes,
+                                         lm->codes_ring, c->card, c->text_card};
     record_kernel(r, KERNEL_step_inputs, &p,
                   (const struct gpu_range[]){r->state, lm->delays, lm->tokens, lm->codes, lm->ids});
     record_tap(r, TAP_INPUT_IDS, lm->ids, 0, 0, 1 + c->n_q);
     record_embed(r, &lm->text_emb, 1, lm->ids, 0, 1 + c->n_q, lm->x, c->dim, false);
     for (uint32_t i = 0; i < lm->n_tables; i++)
-        record_embed(r, &lm->tables[i].w, lm->tables[i].count, lm->ids, 1 + lm->tables[i].first, 1 + c->n_q, lm->x,
-                     c->dim, true);
+        record_embed(r, &lm->tables[i].w, lm->tables[i].count, lm->ids, 1 + lm->tables[i].first,
+                     1 + c->n_q, lm->x, c->dim, true);
     record_tap(r, TAP_EMBEDDED, lm->x, 0, 0, c->dim);
 }
 
@@ -209,17 +234,23 @@ static void record_heads(const struct lm *lm, struct recorder *r)
     const struct columns out = columns_dense(lm->out, 1, c->dim);
     const uint32_t width = c->extra_heads_dim;
     record_matmul(r, &lm->text_linear,
-                  &(struct matmul_args){.x = out, .y = columns_dense(lm->logits, 1, c->text_card), .per_slot = 1});
+                  &(struct matmul_args){
+                      .x = out, .y = columns_dense(lm->logits, 1, c->text_card), .per_slot = 1});
     record_tap(r, TAP_TEXT_LOGITS, lm->logits, 0, 0, c->text_card);
     const struct argmax_params pick = {r->slots, c->text_card, c->text_card, 1 + c->dep_q, 0};
-    record_kernel(r, KERNEL_argmax, &pick, (const struct gpu_range[]){r->state, lm->logits, lm->tokens, lm->margins});
+    record_kernel(r, KERNEL_argmax, &pick,
+                  (const struct gpu_range[]){r->state, lm->logits, lm->tokens, lm->margins});
     if (!c->extra_heads)
         return;
     for (uint32_t h = 0; h < c->extra_heads; h++)
-        record_matmul(r, &lm->heads[h], &(struct matmul_args){
-            .x = out, .y = {lm->head_logits, h * width, c->extra_heads * width, width}, .per_slot = 1});
+        record_matmul(
+            r, &lm->heads[h],
+            &(struct matmul_args){.x = out,
+                                  .y = {lm->head_logits, h * width, c->extra_heads * width, width},
+                                  .per_slot = 1});
     const struct head_probs_params probs = {r->slots, c->extra_heads, width};
-    record_kernel(r, KERNEL_head_probs, &probs, (const struct gpu_range[]){lm->head_logits, lm->probs});
+    record_kernel(r, KERNEL_head_probs, &probs,
+                  (const struct gpu_range[]){lm->head_logits, lm->probs});
     record_tap(r, TAP_EXTRA_HEADS, lm->probs, 0, 0, c->extra_heads * width);
 }
 
@@ -229,7 +260,8 @@ void lm_record(const struct lm *lm, struct recorder *r)
     record_stage(r, "transformer");
     record_embedding(lm, r);
     const struct rope_table_params rope = {r->slots, 1, c->dim / c->n_heads / 2, POSITION_STEP};
-    record_kernel(r, KERNEL_rope_table, &rope, (const struct gpu_range[]){r->state, lm->freq, lm->rope});
+    record_kernel(r, KERNEL_rope_table, &rope,
+                  (const struct gpu_range[]){r->state, lm->freq, lm->rope});
     for (uint32_t n = 0; n < c->n_layers; n++)
         record_layer(lm, r, n);
     record_tap(r, TAP_HIDDEN_LAST, lm->x, 0, 0, c->dim);

@@ -42,19 +42,20 @@ struct lm {
     struct gpu_range probs;           /* [slot][extra_heads][extra_heads_dim] */
     struct gpu_range out;             /* [slot][dim]: transformer_out */
 
-    struct gpu_range delays, freq, rope, ids, x, norm, qkv, q, scores, attended, gated, logits, head_logits;
+    struct gpu_range delays, freq, rope, ids, x, norm, qkv, q, scores, attended, gated, logits,
+        head_logits;
 };
 
-enum status lm_plan(struct lm *lm, const struct lm_config *config, uint32_t n_codes, uint32_t max_slots,
-                    const struct source *source, struct plan *plan, struct buffers *buffers, struct taps *taps,
-                    gpu_device *device);
+enum status lm_plan(struct lm *lm, const struct lm_config *config, uint32_t n_codes,
+                    uint32_t max_slots, const struct source *source, struct plan *plan,
+                    struct buffers *buffers, struct taps *taps, gpu_device *device);
 enum status lm_init(struct lm *lm, gpu_device *device);
 /* One step: ids -> tokens[slot][0], margins[slot][0], probs, out. */
 void lm_record(const struct lm *lm, struct recorder *r);
 
 /* Plans the gate's two matrices `prefix`.linear_in.weight [2 H, dim] and linear_out.weight [dim, H]
  * and checks them against each other; *hidden is H: 0 to take it from the file, and set. */
-enum status lm_plan_gate(struct plan *plan, const struct log *log, const char *prefix, uint32_t dim, uint32_t *hidden,
-                         struct weight *in, struct weight *out);
+enum status lm_plan_gate(struct plan *plan, const struct log *log, const char *prefix, uint32_t dim,
+                         uint32_t *hidden, struct weight *in, struct weight *out);
 
 #endif

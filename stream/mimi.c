@@ -6,13 +6,13 @@
 #include <stdlib.h>
 
 #define NAME_MAX_LENGTH 160
-#define TABLE_STRIDE (GPU_OFFSET_ALIGNMENT / 4)
 
-static void want_input(struct mimi *m, struct buffers *buffers, struct mimi_input *in, uint32_t prefix,
-                       uint32_t length, uint32_t channels)
+static void want_input(struct mimi *m, struct buffers *buffers, struct mimi_input *in,
+                       uint32_t prefix, uint32_t length, uint32_t channels)
 {
     *in = (struct mimi_input){{0}, (prefix + length) * channels, prefix, length, channels};
-    buffers_want(buffers, &in->range, "mimi convolution input", (uint64_t)in->slot_stride * m->max_slots);
+    buffers_want(buffers, &in->range, "mimi convolution input",
+                 (uint64_t)in->slot_stride * m->max_slots);
     m->inputs[m->n_inputs++] = in;
 }
 
@@ -29,8 +29,8 @@ static struct columns fresh(const struct mimi_input *in)
     return (struct columns){in->range, in->prefix * in->channels, in->slot_stride, in->channels};
 }
 
-static enum status plan_conv(struct plan *plan, struct mimi_conv *conv, const char *prefix, uint32_t out, uint32_t in,
-                             uint32_t taps)
+static enum status plan_conv(struct plan *plan, struct mimi_conv *conv, const char *prefix,
+                             uint32_t out, uint32_t in, uint32_t taps)
 {
     char name[NAME_MAX_LENGTH];
     snprintf(name, sizeof(name), "mimi.%s.conv.conv.weight", prefix);
@@ -81,7 +81,8 @@ static enum status plan_seanet(struct mimi *m, struct plan *plan, struct buffers
     return plan_conv(plan, &m->last, name, c->dimension, channels, c->last_kernel_size);
 }
 
-static enum status plan_layer(struct mimi *m, uint32_t n, struct plan *plan, struct buffers *buffers)
+static enum status plan_layer(struct mimi *m, uint32_t n, struct plan *plan,
+                              struct buffers *buffers)
 {
     const struct mimi_config *c = m->config;
     struct mimi_layer *l = &m->layers[n];
@@ -90,8 +91,8 @@ static enum status plan_layer(struct mimi *m, uint32_t n, struct plan *plan, str
         const char *name;
         struct gpu_range *out;
     } vectors[] = {
-        {"norm1.weight", &l->norm1_weight}, {"norm1.bias", &l->norm1_bias},
-        {"norm2.weight", &l->norm2_weight}, {"norm2.bias", &l->norm2_bias},
+        {"norm1.weight", &l->norm1_weight},  {"norm1.bias", &l->norm1_bias},
+        {"norm2.weight", &l->norm2_weight},  {"norm2.bias", &l->norm2_bias},
         {"layer_scale_1.scale", &l->scale1}, {"layer_scale_2.scale", &l->scale2},
     };
     const struct {
@@ -107,13 +108,16 @@ static enum status plan_layer(struct mimi *m, uint32_t n, struct plan *plan, str
     char name[NAME_MAX_LENGTH];
     enum status status;
     for (uint32_t i = 0; i < COUNT_OF(vectors); i++) {
-        snprintf(name, sizeof(name), "mimi.encoder_transformer.transformer.layers.%u.%s", n, vectors[i].name);
+        snprintf(name, sizeof(name), "mimi.encoder_transformer.transformer.layers.%u.%s", n,
+                 vectors[i].name);
         if ((status = plan_vector(plan, name, d, 0, vectors[i].out)))
             return status;
     }
     for (uint32_t i = 0; i < COUNT_OF(matrices); i++) {
-        snprintf(name, sizeof(name), "mimi.encoder_transformer.transformer.layers.%u.%s", n, matrices[i].name);
-        if ((status = plan_matrix(plan, name, matrices[i].rows, matrices[i].k, 1, 0, matrices[i].out)))
+        snprintf(name, sizeof(name), "mimi.encoder_transformer.transformer.layers.%u.%s", n,
+                 matrices[i].name);
+        if ((status =
+                 plan_matrix(plan, name, matrices[i].rows, matrices[i].k, 1, 0, matrices[i].out)))
             return status;
     }
     buffers_want(buffers, &l->k_cache, "mimi keys", (uint64_t)m->max_slots * c->context * d);
@@ -125,27 +129,28 @@ static enum status plan_quantizer(struct mimi *m, struct plan *plan)
 {
     const struct mimi_config *c = m->config;
     char name[NAME_MAX_LENGTH];
-    enum status status = plan_matrix(plan, "mimi.downsample.conv.conv.conv.weight", c->dimension, 4 * c->dimension, 4,
-                                     0, &m->downsample);
+    enum status status = plan_matrix(plan, "mimi.downsample.conv.conv.conv.weight", c->dimension,
+                                     4 * c->dimension, 4, 0, &m->downsample);
     if (status)
         return status;
-    status = plan_matrix(plan, "mimi.quantizer.rvq_first.input_proj.weight", c->codebook_dim, c->dimension, 1, 0,
-                         &m->proj_first);
+    status = plan_matrix(plan, "mimi.quantizer.rvq_first.input_proj.weight", c->codebook_dim,
+                         c->dimension, 1, 0, &m->proj_first);
     if (status)
         return status;
     if (m->n_codes > 1)
-        status = plan_matrix(plan, "mimi.quantizer.rvq_rest.input_proj.weight", c->codebook_dim, c->dimension, 1, 0,
-                             &m->proj_rest);
+        status = plan_matrix(plan, "mimi.quantizer.rvq_rest.input_proj.weight", c->codebook_dim,
+                             c->dimension, 1, 0, &m->proj_rest);
     for (uint32_t i = 0; i < m->n_codes && status == OK; i++) {
-        snprintf(name, sizeof(name), "mimi.quantizer.%s.vq.layers.%u._codebook", i ? "rvq_rest" : "rvq_first",
-                 i ? i - 1 : 0);
+        snprintf(name, sizeof(name), "mimi.quantizer.%s.vq.layers.%u._codebook",
+                 i ? "rvq_rest" : "rvq_first", i ? i - 1 : 0);
         status = plan_codebook(plan, name, c->bins, c->codebook_dim, &m->codebooks[i]);
     }
     return status;
 }
 
-enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t n_codes, uint32_t max_slots,
-                      struct plan *plan, struct buffers *buffers, struct taps *taps)
+enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t n_codes,
+                      uint32_t max_slots, struct plan *plan, struct buffers *buffers,
+                      struct taps *taps)
 {
     const uint32_t d = config->dimension, cols = max_slots * MIMI_PER_FRAME;
     m->config = config;
@@ -160,14 +165,14 @@ enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t
         return status;
 
     want_input(m, buffers, &m->downsample_in, 2, MIMI_PER_FRAME, d);
-    buffers_want(buffers, &m->table, "mimi convolution table", m->n_inputs * TABLE_STRIDE);
     buffers_want(buffers, &m->freq, "mimi frequencies", d / config->n_heads / 2);
     buffers_want(buffers, &m->rope, "mimi rotations", (uint64_t)cols * (d / config->n_heads));
     buffers_want(buffers, &m->x, "mimi x", (uint64_t)cols * d);
     buffers_want(buffers, &m->norm, "mimi norm", (uint64_t)cols * d);
     buffers_want(buffers, &m->qkv, "mimi qkv", (uint64_t)cols * 3 * d);
     buffers_want(buffers, &m->q, "mimi q", (uint64_t)cols * d);
-    buffers_want(buffers, &m->scores, "mimi scores", (uint64_t)cols * config->n_heads * config->context);
+    buffers_want(buffers, &m->scores, "mimi scores",
+                 (uint64_t)cols * config->n_heads * config->context);
     buffers_want(buffers, &m->attended, "mimi attended", (uint64_t)cols * d);
     buffers_want(buffers, &m->hidden, "mimi hidden", (uint64_t)cols * config->dim_feedforward);
     buffers_want(buffers, &m->latent, "mimi latent", (uint64_t)max_slots * d);
@@ -188,51 +193,60 @@ enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t
     return OK;
 }
 
-enum status rope_upload_freq(gpu_device *device, struct gpu_range freq, uint32_t head_dim, float max_period)
+enum status rope_upload_freq(gpu_device *device, struct gpu_range range, uint32_t head_dim,
+                             float max_period)
 {
     const float scale = (float)(-log((double)max_period) * 2 / head_dim);
-    for (uint32_t i = 0; i < head_dim / 2; i++) {
-        const float f = (float)exp((double)((float)i * scale));
-        const enum status status = gpu_buffer_write(device, freq.buffer, freq.offset + i * 4ull, &f, 4);
-        if (status)
-            return status;
-    }
-    return OK;
+    const uint32_t n = head_dim / 2;
+    float *freq = malloc(n * sizeof(*freq));
+    if (!freq)
+        return log_error(gpu_device_log(device), ERROR_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < n; i++)
+        freq[i] = (float)exp((double)((float)i * scale));
+    const enum status status =
+        gpu_buffer_write(device, range.buffer, range.offset, freq, n * sizeof(*freq));
+    free(freq);
+    return status;
 }
 
 enum status mimi_init(struct mimi *m, gpu_device *device)
 {
-    for (uint32_t i = 0; i < m->n_inputs; i++) {
-        const struct mimi_input *in = m->inputs[i];
-        const uint32_t entry[CONV_ENTRY] = {0, in->slot_stride, in->prefix, in->length, in->channels};
-        const enum status status =
-            gpu_buffer_write(device, m->table.buffer, (uint64_t)i * GPU_OFFSET_ALIGNMENT, entry, sizeof(entry));
-        if (status)
-            return status;
-    }
-    return rope_upload_freq(device, m->freq, m->config->dimension / m->config->n_heads, m->config->max_period);
+    return rope_upload_freq(device, m->freq, m->config->dimension / m->config->n_heads,
+                            m->config->max_period);
 }
 
 static void record_seanet(const struct mimi *m, struct recorder *r)
 {
     const struct mimi_config *c = m->config;
-    record_matmul(r, &m->first.w, &(struct matmul_args){
-        .x = windows(&m->pcm, 1), .bias = m->first.bias, .per_slot = m->pcm.length,
-        .y = columns_dense(m->blocks[0].raw, m->pcm.length, c->n_filters),
-        .y2 = fresh(&m->blocks[0].narrow_in), .flags = MATMUL_BIAS | MATMUL_DUAL});
+    record_matmul(
+        r, &m->first.w,
+        &(struct matmul_args){.x = windows(&m->pcm, 1),
+                              .bias = m->first.bias,
+                              .per_slot = m->pcm.length,
+                              .y = columns_dense(m->blocks[0].raw, m->pcm.length, c->n_filters),
+                              .y2 = fresh(&m->blocks[0].narrow_in),
+                              .flags = MATMUL_BIAS | MATMUL_DUAL});
     for (uint32_t n = 0; n < c->n_ratios; n++) {
         const struct mimi_block *b = &m->blocks[n];
         const bool last = n + 1 == c->n_ratios;
         const uint32_t hidden = b->channels / c->compress;
-        record_matmul(r, &b->narrow.w, &(struct matmul_args){
-            .x = windows(&b->narrow_in, 1), .bias = b->narrow.bias, .per_slot = b->length,
-            .y = columns_dense(b->hidden, b->length, hidden), .flags = MATMUL_BIAS | MATMUL_ELU});
-        record_matmul(r, &b->widen.w, &(struct matmul_args){
-            .x = columns_dense(b->hidden, b->length, hidden), .bias = b->widen.bias, .per_slot = b->length,
-            .residual = columns_dense(b->raw, b->length, b->channels), .y = fresh(&b->down_in),
-            .flags = MATMUL_BIAS | MATMUL_ADD | MATMUL_ELU});
-        struct matmul_args down = {
-            .x = windows(&b->down_in, b->ratio), .bias = b->down.bias, .per_slot = b->length / b->ratio};
+        record_matmul(r, &b->narrow.w,
+                      &(struct matmul_args){.x = windows(&b->narrow_in, 1),
+                                            .bias = b->narrow.bias,
+                                            .per_slot = b->length,
+                                            .y = columns_dense(b->hidden, b->length, hidden),
+                                            .flags = MATMUL_BIAS | MATMUL_ELU});
+        record_matmul(
+            r, &b->widen.w,
+            &(struct matmul_args){.x = columns_dense(b->hidden, b->length, hidden),
+                                  .bias = b->widen.bias,
+                                  .per_slot = b->length,
+                                  .residual = columns_dense(b->raw, b->length, b->channels),
+                                  .y = fresh(&b->down_in),
+                                  .flags = MATMUL_BIAS | MATMUL_ADD | MATMUL_ELU});
+        struct matmul_args down = {.x = windows(&b->down_in, b->ratio),
+                                   .bias = b->down.bias,
+                                   .per_slot = b->length / b->ratio};
         if (last) {
             down.y = fresh(&m->last_in);
             down.flags = MATMUL_BIAS | MATMUL_ELU;
@@ -243,9 +257,12 @@ static void record_seanet(const struct mimi *m, struct recorder *r)
         }
         record_matmul(r, &b->down.w, &down);
     }
-    record_matmul(r, &m->last.w, &(struct matmul_args){
-        .x = windows(&m->last_in, 1), .bias = m->last.bias, .per_slot = MIMI_PER_FRAME,
-        .y = columns_dense(m->x, MIMI_PER_FRAME, c->dimension), .flags = MATMUL_BIAS});
+    record_matmul(r, &m->last.w,
+                  &(struct matmul_args){.x = windows(&m->last_in, 1),
+                                        .bias = m->last.bias,
+                                        .per_slot = MIMI_PER_FRAME,
+                                        .y = columns_dense(m->x, MIMI_PER_FRAME, c->dimension),
+                                        .flags = MATMUL_BIAS});
     record_tap(r, TAP_SEANET, m->x, 0, 0, MIMI_PER_FRAME * c->dimension);
 }
 
@@ -259,53 +276,80 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
     const struct columns hidden = columns_dense(m->hidden, t, c->dim_feedforward);
 
     record_layernorm(r, m->x, l->norm1_weight, l->norm1_bias, m->norm, cols, d);
-    record_matmul(r, &l->in_proj,
-                  &(struct matmul_args){.x = norm, .y = columns_dense(m->qkv, t, 3 * d), .per_slot = t});
-    record_attention(r, &(struct attention_args){
-        .per_slot = t, .heads = c->n_heads, .head_dim = d / c->n_heads, .capacity = c->context,
-        .source = POSITION_FRAME, .rope = m->rope, .qkv = m->qkv, .q = m->q, .scores = m->scores,
-        .k_cache = l->k_cache, .v_cache = l->v_cache, .out = m->attended});
-    record_matmul(r, &l->out_proj, &(struct matmul_args){
-        .x = columns_dense(m->attended, t, d), .y = x, .scale = l->scale1, .per_slot = t,
-        .flags = MATMUL_SCALE | MATMUL_ADD_TO});
+    record_matmul(
+        r, &l->in_proj,
+        &(struct matmul_args){.x = norm, .y = columns_dense(m->qkv, t, 3 * d), .per_slot = t});
+    record_attention(r, &(struct attention_args){.per_slot = t,
+                                                 .heads = c->n_heads,
+                                                 .head_dim = d / c->n_heads,
+                                                 .capacity = c->context,
+                                                 .source = POSITION_FRAME,
+                                                 .rope = m->rope,
+                                                 .qkv = m->qkv,
+                                                 .q = m->q,
+                                                 .scores = m->scores,
+                                                 .k_cache = l->k_cache,
+                                                 .v_cache = l->v_cache,
+                                                 .out = m->attended});
+    record_matmul(r, &l->out_proj,
+                  &(struct matmul_args){.x = columns_dense(m->attended, t, d),
+                                        .y = x,
+                                        .scale = l->scale1,
+                                        .per_slot = t,
+                                        .flags = MATMUL_SCALE | MATMUL_ADD_TO});
     record_layernorm(r, m->x, l->norm2_weight, l->norm2_bias, m->norm, cols, d);
-    record_matmul(r, &l->linear1,
-                  &(struct matmul_args){.x = norm, .y = hidden, .per_slot = t, .flags = MATMUL_GELU});
+    record_matmul(
+        r, &l->linear1,
+        &(struct matmul_args){.x = norm, .y = hidden, .per_slot = t, .flags = MATMUL_GELU});
     /* The last layer writes where the downsampling convolution reads. */
-    record_matmul(r, &l->linear2, &(struct matmul_args){
-        .x = hidden, .scale = l->scale2, .per_slot = t, .residual = x,
-        .y = last ? fresh(&m->downsample_in) : x,
-        .flags = MATMUL_SCALE | (last ? MATMUL_ADD : MATMUL_ADD_TO)});
+    record_matmul(
+        r, &l->linear2,
+        &(struct matmul_args){.x = hidden,
+                              .scale = l->scale2,
+                              .per_slot = t,
+                              .residual = x,
+                              .y = last ? fresh(&m->downsample_in) : x,
+                              .flags = MATMUL_SCALE | (last ? MATMUL_ADD : MATMUL_ADD_TO)});
     if (n == 0) {
         const struct columns out = last ? fresh(&m->downsample_in) : x;
         record_tap(r, TAP_TRANSFORMER_L0, out.range, out.base, 0, t * d);
     }
 }
 
-static void record_quantizer(const struct mimi *m, struct recorder *r, struct gpu_range codes, uint32_t codes_ring)
+static void record_quantizer(const struct mimi *m, struct recorder *r, struct gpu_range codes,
+                             uint32_t codes_ring)
 {
     const struct mimi_config *c = m->config;
     const struct columns latent = columns_dense(m->latent, 1, c->dimension);
-    record_matmul(r, &m->proj_first, &(struct matmul_args){
-        .x = latent, .y = columns_dense(m->r_first, 1, c->codebook_dim), .per_slot = 1});
+    record_matmul(r, &m->proj_first,
+                  &(struct matmul_args){.x = latent,
+                                        .y = columns_dense(m->r_first, 1, c->codebook_dim),
+                                        .per_slot = 1});
     record_tap(r, TAP_PROJ_FIRST, m->r_first, 0, 0, c->codebook_dim);
     if (m->n_codes > 1) {
-        record_matmul(r, &m->proj_rest, &(struct matmul_args){
-            .x = latent, .y = columns_dense(m->r_rest, 1, c->codebook_dim), .per_slot = 1});
+        record_matmul(r, &m->proj_rest,
+                      &(struct matmul_args){.x = latent,
+                                            .y = columns_dense(m->r_rest, 1, c->codebook_dim),
+                                            .per_slot = 1});
         record_tap(r, TAP_PROJ_REST, m->r_rest, 0, 0, c->codebook_dim);
     }
     for (uint32_t i = 0; i < m->n_codes; i++) {
-        const struct gpu_range residual = i ? m->r_rest : m->r_first, dist = i ? m->dist_rest : m->dist_first;
+        const struct gpu_range residual = i ? m->r_rest : m->r_first,
+                               dist = i ? m->dist_rest : m->dist_first;
         const struct vq_dist_params d = {r->slots, c->bins, c->codebook_dim};
-        const struct vq_pick_params p = {r->slots, c->bins, c->codebook_dim, i, m->n_codes, codes_ring};
-        record_kernel(r, KERNEL_vq_dist, &d, (const struct gpu_range[]){residual, m->codebooks[i], dist});
-        record_kernel(r, KERNEL_vq_pick, &p,
-                      (const struct gpu_range[]){r->state, dist, m->codebooks[i], residual, codes, m->info});
+        const struct vq_pick_params p = {r->slots, c->bins,    c->codebook_dim,
+                                         i,        m->n_codes, codes_ring};
+        record_kernel(r, KERNEL_vq_dist, &d,
+                      (const struct gpu_range[]){residual, m->codebooks[i], dist});
+        record_kernel(
+            r, KERNEL_vq_pick, &p,
+            (const struct gpu_range[]){r->state, dist, m->codebooks[i], residual, codes, m->info});
     }
     record_tap(r, TAP_VQ_INFO, m->info, 0, 0, m->n_codes * 3);
 }
 
-void mimi_record(const struct mimi *m, struct recorder *r, struct gpu_range codes, uint32_t codes_ring)
+void mimi_record(const struct mimi *m, struct recorder *r, struct gpu_range codes,
+                 uint32_t codes_ring)
 {
     const struct mimi_config *c = m->config;
     const uint32_t d = c->dimension;
@@ -313,18 +357,24 @@ void mimi_record(const struct mimi *m, struct recorder *r, struct gpu_range code
     record_seanet(m, r);
 
     record_stage(r, "mimi transformer");
-    const struct rope_table_params rope = {r->slots, MIMI_PER_FRAME, d / c->n_heads / 2, POSITION_FRAME};
-    record_kernel(r, KERNEL_rope_table, &rope, (const struct gpu_range[]){r->state, m->freq, m->rope});
+    const struct rope_table_params rope = {r->slots, MIMI_PER_FRAME, d / c->n_heads / 2,
+                                           POSITION_FRAME};
+    record_kernel(r, KERNEL_rope_table, &rope,
+                  (const struct gpu_range[]){r->state, m->freq, m->rope});
     for (uint32_t n = 0; n < c->n_layers; n++)
         record_layer(m, r, n);
-    record_tap(r, TAP_TRANSFORMER, m->downsample_in.range, fresh(&m->downsample_in).base, 0, MIMI_PER_FRAME * d);
+    record_tap(r, TAP_TRANSFORMER, m->downsample_in.range, fresh(&m->downsample_in).base, 0,
+               MIMI_PER_FRAME * d);
 
     record_stage(r, "mimi quantizer");
     const struct mimi_input *in = &m->downsample_in;
-    const struct conv_replicate_params replicate = {r->slots, 0, in->slot_stride, in->prefix, in->channels};
-    record_kernel(r, KERNEL_conv_replicate, &replicate, (const struct gpu_range[]){r->state, in->range});
-    record_matmul(r, &m->downsample, &(struct matmul_args){
-        .x = windows(in, 2), .y = columns_dense(m->latent, 1, d), .per_slot = 1});
+    const struct conv_replicate_params replicate = {r->slots, 0, in->slot_stride, in->prefix,
+                                                    in->channels};
+    record_kernel(r, KERNEL_conv_replicate, &replicate,
+                  (const struct gpu_range[]){r->state, in->range});
+    record_matmul(r, &m->downsample,
+                  &(struct matmul_args){
+                      .x = windows(in, 2), .y = columns_dense(m->latent, 1, d), .per_slot = 1});
     record_tap(r, TAP_LATENT, m->latent, 0, 0, d);
     record_quantizer(m, r, codes, codes_ring);
 }
@@ -333,8 +383,8 @@ void mimi_record_end(const struct mimi *m, struct recorder *r)
 {
     for (uint32_t i = 0; i < m->n_inputs; i++) {
         const struct mimi_input *in = m->inputs[i];
-        const struct conv_state_params p = {r->slots, 1, in->channels};
-        const struct gpu_range entry = {m->table.buffer, (uint64_t)i * GPU_OFFSET_ALIGNMENT, CONV_ENTRY * 4};
-        record_kernel(r, KERNEL_conv_state, &p, (const struct gpu_range[]){r->state, entry, in->range});
+        const struct conv_state_params p = {r->slots, in->slot_stride, in->prefix, in->length,
+                                            in->channels};
+        record_kernel(r, KERNEL_conv_state, &p, (const struct gpu_range[]){r->state, in->range});
     }
 }

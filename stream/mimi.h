@@ -46,7 +46,6 @@ struct mimi {
         uint32_t channels, length, ratio;
     } blocks[CONFIG_MAX_RATIOS];
     struct mimi_input pcm, last_in, downsample_in;
-    struct gpu_range table; /* conv_state's, an entry every GPU_OFFSET_ALIGNMENT */
     uint32_t n_inputs;
     const struct mimi_input *inputs[3 + 2 * CONFIG_MAX_RATIOS];
 
@@ -59,17 +58,20 @@ struct mimi {
 };
 
 /* Asks for weights and buffers; `mimi` must not move afterwards. */
-enum status mimi_plan(struct mimi *mimi, const struct mimi_config *config, uint32_t n_codes, uint32_t max_slots,
-                      struct plan *plan, struct buffers *buffers, struct taps *taps);
+enum status mimi_plan(struct mimi *mimi, const struct mimi_config *config, uint32_t n_codes,
+                      uint32_t max_slots, struct plan *plan, struct buffers *buffers,
+                      struct taps *taps);
 /* After buffers_create: uploads the small constant tables. */
 enum status mimi_init(struct mimi *mimi, gpu_device *device);
 /* Encodes one frame: mimi->pcm -> codes ring [slot][codes_ring][n_codes]. */
-void mimi_record(const struct mimi *mimi, struct recorder *r, struct gpu_range codes, uint32_t codes_ring);
+void mimi_record(const struct mimi *mimi, struct recorder *r, struct gpu_range codes,
+                 uint32_t codes_ring);
 /* The end of a tick: what the convolutions keep moves to the front (or is cleared by a reset). */
 void mimi_record_end(const struct mimi *mimi, struct recorder *r);
 
-/* cos/sin frequencies as upstream's: f32(exp(f32(i * f32(-ln(max_period) * 2 / head_dim)))), uploaded
- * to `freq` (head_dim / 2 words). */
-enum status rope_upload_freq(gpu_device *device, struct gpu_range freq, uint32_t head_dim, float max_period);
+/* cos/sin frequencies as upstream's: f32(exp(f32(i * f32(-ln(max_period) * 2 / head_dim)))),
+ * uploaded to `range` (head_dim / 2 words). */
+enum status rope_upload_freq(gpu_device *device, struct gpu_range range, uint32_t head_dim,
+                             float max_period);
 
 #endif

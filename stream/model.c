@@ -15,8 +15,10 @@
 #define MAX_STAGES 64
 #define PAD_EXTRA_SECONDS 0.5 /* beyond the model's delay: a word still being spelled comes out */
 
-static_assert((int)STAPES_ERROR_ARGUMENT == (int)ERROR_ARGUMENT && (int)STAPES_ERROR_AGAIN == (int)ERROR_AGAIN &&
-                  (int)STAPES_ERROR_DEVICE == (int)ERROR_DEVICE && (int)STAPES_LOG_DEBUG == (int)LOG_DEBUG,
+static_assert((int)STAPES_ERROR_ARGUMENT == (int)ERROR_ARGUMENT &&
+                  (int)STAPES_ERROR_AGAIN == (int)ERROR_AGAIN &&
+                  (int)STAPES_ERROR_DEVICE == (int)ERROR_DEVICE &&
+                  (int)STAPES_LOG_DEBUG == (int)LOG_DEBUG,
               "the public status codes and log levels are the internal ones");
 
 const char *stapes_version(void)
@@ -47,20 +49,14 @@ double model_pad_seconds(const stapes_model *m)
     return m->config.has_stt ? m->config.audio_delay_seconds + PAD_EXTRA_SECONDS : 0;
 }
 
+/* What the configuration may say, but this program cannot hold. */
 static enum status check_config(const stapes_model *m)
 {
     const struct model_config *c = &m->config;
-    if (c->mimi.sample_rate != STAPES_SAMPLE_RATE)
-        return log_error(&m->log, ERROR_UNSUPPORTED, "Mimi takes %u samples a second: only %u is supported",
-                         c->mimi.sample_rate, STAPES_SAMPLE_RATE);
-    if (m->n_codes > c->mimi.n_q || m->n_codes > MIMI_MAX_CODEBOOKS)
-        return log_error(&m->log, ERROR_FORMAT, "the model takes %u codebooks, its Mimi has %u", m->n_codes, c->mimi.n_q);
-    if (c->mimi.bins > c->lm.card)
-        return log_error(&m->log, ERROR_FORMAT, "Mimi's codebooks have %u entries, the model's embeddings are for %u",
-                         c->mimi.bins, c->lm.card);
+    static_assert(CONFIG_MAX_STREAMS - 1 <= MIMI_MAX_CODEBOOKS, "mimi.codebooks");
     if (c->mimi.n_layers > MIMI_MAX_LAYERS)
-        return log_error(&m->log, ERROR_UNSUPPORTED, "%u layers in Mimi: at most %u are supported", c->mimi.n_layers,
-                         MIMI_MAX_LAYERS);
+        return log_error(&m->log, ERROR_UNSUPPORTED, "%u layers in Mimi: at most %u are supported",
+                         c->mimi.n_layers, MIMI_MAX_LAYERS);
     return OK;
 }
 
@@ -69,7 +65,8 @@ static enum status check_tokenizer(stapes_model *m)
     size_t longest = sizeof(" \u2047 ") - 1;
     const uint32_t n = tokenizer_size(m->tokenizer);
     if (n < m->config.lm.text_card)
-        return log_error(&m->log, ERROR_FORMAT, "the tokenizer has %u pieces, the model's text vocabulary %u", n,
+        return log_error(&m->log, ERROR_FORMAT,
+                         "the tokenizer has %u pieces, the model's text vocabulary %u", n,
                          m->config.lm.text_card);
     for (uint32_t i = 0; i < n; i++)
         longest = MAX(longest, strlen(tokenizer_piece(m->tokenizer, i)));
@@ -77,7 +74,8 @@ static enum status check_tokenizer(stapes_model *m)
     return OK;
 }
 
-/* Phase one: every tensor and every buffer gets its size, and the sum is checked against the device. */
+/* Phase one: every tensor and every buffer gets its size, and the sum is checked against the
+ * device. */
 static enum status plan_model(stapes_model *m, const struct source *source)
 {
     const struct model_config *c = &m->config;
@@ -86,36 +84,41 @@ static enum status plan_model(stapes_model *m, const struct source *source)
     if (status == OK)
         status = mimi_plan(&m->mimi, &c->mimi, m->n_codes, m->slots, m->plan, &m->buffers, taps);
     if (status == OK)
-        status = lm_plan(&m->lm, &c->lm, m->n_codes, m->slots, source, m->plan, &m->buffers, taps, m->device);
+        status = lm_plan(&m->lm, &c->lm, m->n_codes, m->slots, source, m->plan, &m->buffers, taps,
+                         m->device);
     if (status == OK && c->lm.dep_q)
-        status = depformer_plan(&m->depformer, &c->lm, m->slots, m->plan, &m->buffers, taps, m->device);
+        status =
+            depformer_plan(&m->depformer, &c->lm, m->slots, m->plan, &m->buffers, taps, m->device);
     if (status)
         return status;
 
     m->input_slot = INPUT_SLOT_HEAD + MAX(c->mimi.frame_samples, m->n_codes);
     m->result_slot = RESULT_HEAD + c->lm.extra_heads + c->lm.dep_q + m->n_codes;
     buffers_want(&m->buffers, &m->state, "state", STATE_HEAD + (uint64_t)STATE_SLOT * m->slots);
-    buffers_want_mapped(&m->buffers, &m->input, "input ring", (uint64_t)RING * m->slots * m->input_slot,
-                        GPU_MEMORY_UPLOAD);
-    buffers_want_mapped(&m->buffers, &m->results, "result ring", (uint64_t)RING * m->slots * m->result_slot,
-                        GPU_MEMORY_READBACK);
+    buffers_want_mapped(&m->buffers, &m->input, "input ring",
+                        (uint64_t)RING * m->slots * m->input_slot, GPU_MEMORY_UPLOAD);
+    buffers_want_mapped(&m->buffers, &m->results, "result ring",
+                        (uint64_t)RING * m->slots * m->result_slot, GPU_MEMORY_READBACK);
     if (taps)
         taps_want_buffer(taps, &m->buffers);
 
-    const uint64_t needed = plan_device_bytes(m->plan) + m->buffers.bytes, left = gpu_device_memory_left(m->device);
+    const uint64_t needed = plan_device_bytes(m->plan) + m->buffers.bytes,
+                   left = gpu_device_memory_left(m->device);
     if (needed > left)
         return log_error(&m->log, ERROR_DEVICE_MEMORY,
-                         "%s with %u slots needs %.1f MB of device memory (%.1f MB weights, %.1f MB state); %s has "
+                         "%s with %u slots needs %.1f MB of device memory (%.1f MB weights, %.1f "
+                         "MB state); %s has "
                          "%.1f MB left",
-                         c->name, m->slots, needed / 1e6, plan_device_bytes(m->plan) / 1e6, m->buffers.bytes / 1e6,
-                         gpu_device_get_info(m->device)->name, left / 1e6);
+                         c->name, m->slots, needed / 1e6, plan_device_bytes(m->plan) / 1e6,
+                         m->buffers.bytes / 1e6, gpu_device_get_info(m->device)->name, left / 1e6);
     return OK;
 }
 
 static bool report_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
 {
     const struct stapes_model_params *params = user;
-    return !params->progress || params->progress(params->progress_user, done_bytes, total_bytes) != 0;
+    return !params->progress ||
+           params->progress(params->progress_user, done_bytes, total_bytes) != 0;
 }
 
 /* Phase two. */
@@ -139,8 +142,11 @@ static enum status load_model(stapes_model *m, const struct stapes_model_params 
 static enum status open_device(stapes_model *m, const struct stapes_model_params *params)
 {
     const struct gpu_device_params device = {
-        .log = m->log, .device = params->device, .cache_dir = params->cache_dir,
-        .memory_limit_bytes = params->memory_limit_bytes, .validation = params->validation != 0,
+        .log = m->log,
+        .device = params->device,
+        .cache_dir = params->cache_dir,
+        .memory_limit_bytes = params->memory_limit_bytes,
+        .validation = params->validation != 0,
     };
     const enum status status = gpu_device_create(&device, &m->device);
     return status ? status : kernel_set_create(m->device, params->kernels, &m->kernels);
@@ -179,7 +185,8 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     m->timed = params->timed != 0;
     status = OK;
     if (m->slots > MAX_SLOTS || (m->has_taps && m->slots > 1))
-        status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace", m->slots, MAX_SLOTS);
+        status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace",
+                           m->slots, MAX_SLOTS);
     if (status == OK)
         status = source_open(&m->log, params->path, &source);
     if (status == OK)
@@ -255,7 +262,8 @@ int stapes_model_times(stapes_model *m, struct stapes_stage *stages, uint32_t *c
     if (!m || !count || (*count && !stages))
         return ERROR_ARGUMENT;
     if (!m->timed || !m->last_program || m->collected != m->submitted)
-        return log_error(&m->log, ERROR_ARGUMENT, "no times: open the model with timed, and run it with WAIT");
+        return log_error(&m->log, ERROR_ARGUMENT,
+                         "no times: open the model with timed, and run it with WAIT");
     const enum status status = gpu_program_times(m->last_program, names, ns, &n);
     if (status)
         return status;
@@ -301,11 +309,14 @@ static void forward_list_log(void *user, enum log_level level, const char *messa
     to->fn(to->user, (enum stapes_log_level)level, message);
 }
 
-int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *devices, uint32_t *count)
+int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *devices,
+                   uint32_t *count)
 {
-    static const char *const types[] = {
-        [GPU_TYPE_OTHER] = "other", [GPU_TYPE_INTEGRATED] = "integrated", [GPU_TYPE_DISCRETE] = "discrete",
-        [GPU_TYPE_VIRTUAL] = "virtual", [GPU_TYPE_CPU] = "cpu"};
+    static const char *const types[] = {[GPU_TYPE_OTHER] = "other",
+                                        [GPU_TYPE_INTEGRATED] = "integrated",
+                                        [GPU_TYPE_DISCRETE] = "discrete",
+                                        [GPU_TYPE_VIRTUAL] = "virtual",
+                                        [GPU_TYPE_CPU] = "cpu"};
     struct list_log to = {log, log_user};
     const struct log internal = {log ? forward_list_log : NULL, &to};
     if (!count || (*count && !devices))
@@ -319,8 +330,11 @@ int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *dev
         const struct gpu_device_info *from = &infos[i];
         struct stapes_device *d = &devices[i];
         *d = (struct stapes_device){
-            .index = from->index, .type = types[from->type], .memory_bytes = from->memory_bytes,
-            .free_memory_bytes = from->free_memory_bytes, .max_binding_bytes = from->max_binding_bytes,
+            .index = from->index,
+            .type = types[from->type],
+            .memory_bytes = from->memory_bytes,
+            .free_memory_bytes = from->free_memory_bytes,
+            .max_binding_bytes = from->max_binding_bytes,
             .subgroup_size = from->subgroup_size,
             .kernels = from->features & GPU_FEATURE_FAST_BARRIERS ? "workgroup" : "plain",
         };

@@ -4,9 +4,15 @@
 static void record_begin(stapes_model *m, struct recorder *r)
 {
     const struct frame_begin_params p = {
-        .slots = r->slots, .max_slots = m->slots, .ring = RING, .input_slot = m->input_slot,
-        .samples = m->config.mimi.frame_samples, .pcm_offset = m->mimi.pcm.prefix,
-        .pcm_slot_stride = m->mimi.pcm.slot_stride, .n_codes = m->n_codes, .codes_ring = m->lm.codes_ring,
+        .slots = r->slots,
+        .max_slots = m->slots,
+        .ring = RING,
+        .input_slot = m->input_slot,
+        .samples = m->config.mimi.frame_samples,
+        .pcm_offset = m->mimi.pcm.prefix,
+        .pcm_slot_stride = m->mimi.pcm.slot_stride,
+        .n_codes = m->n_codes,
+        .codes_ring = m->lm.codes_ring,
     };
     record_stage(r, "input");
     record_kernel(r, KERNEL_frame_begin, &p,
@@ -17,8 +23,14 @@ static void record_end(stapes_model *m, struct recorder *r)
 {
     const struct lm_config *c = &m->config.lm;
     const struct frame_end_params p = {
-        .slots = r->slots, .max_slots = m->slots, .ring = RING, .result_slot = m->result_slot,
-        .n_heads = c->extra_heads, .head_dim = c->extra_heads_dim, .dep_q = c->dep_q, .n_codes = m->n_codes,
+        .slots = r->slots,
+        .max_slots = m->slots,
+        .ring = RING,
+        .result_slot = m->result_slot,
+        .n_heads = c->extra_heads,
+        .head_dim = c->extra_heads_dim,
+        .dep_q = c->dep_q,
+        .n_codes = m->n_codes,
         .codes_ring = m->lm.codes_ring,
     };
     record_stage(r, "results");
@@ -27,13 +39,17 @@ static void record_end(stapes_model *m, struct recorder *r)
     record_tap(r, TAP_CODES, m->lm.codes, 0, 0, m->lm.codes_ring * m->n_codes);
     mimi_record_end(&m->mimi, r);
     record_kernel(r, KERNEL_frame_end, &p,
-                  (const struct gpu_range[]){m->state, m->lm.tokens, m->lm.margins, m->lm.probs, m->lm.codes, m->results});
+                  (const struct gpu_range[]){m->state, m->lm.tokens, m->lm.margins, m->lm.probs,
+                                             m->lm.codes, m->results});
 }
 
-static enum status record_program(stapes_model *m, enum program_kind kind, uint32_t slots, gpu_program **out)
+static enum status record_program(stapes_model *m, enum program_kind kind, uint32_t slots,
+                                  gpu_program **out)
 {
-    struct recorder r = {
-        .kernels = m->kernels, .slots = slots, .state = m->state, .taps = m->has_taps ? &m->taps : NULL};
+    struct recorder r = {.kernels = m->kernels,
+                         .slots = slots,
+                         .state = m->state,
+                         .taps = m->has_taps ? &m->taps : NULL};
     const char *name = kind == PROGRAM_FRAME ? "frame" : "step";
     r.status = gpu_program_begin(m->device, name, m->timed, &r.program);
     if (r.status)

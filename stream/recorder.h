@@ -15,9 +15,9 @@ struct taps;
 struct recorder {
     kernel_set *kernels;
     gpu_program *program;
-    uint32_t slots;             /* of this program: the first ones of the model */
-    struct gpu_range state;     /* kernels/params.h: STATE_* */
-    struct taps *taps;          /* NULL unless the model is traced */
+    uint32_t slots;         /* of this program: the first ones of the model */
+    struct gpu_range state; /* kernels/params.h: STATE_* */
+    struct taps *taps;      /* NULL unless the model is traced */
     enum status status;
 };
 
@@ -42,13 +42,14 @@ struct matmul_args {
 void record_matmul(struct recorder *r, const struct weight *w, const struct matmul_args *args);
 
 /* x[slot] = (accumulate ? x[slot] : 0) + the sum of one row of each of `tables` stacked tables. */
-void record_embed(struct recorder *r, const struct weight *w, uint32_t tables, struct gpu_range ids, uint32_t ids_base,
-                  uint32_t ids_slot_stride, struct gpu_range x, uint32_t x_slot_stride, bool accumulate);
+void record_embed(struct recorder *r, const struct weight *w, uint32_t tables, struct gpu_range ids,
+                  uint32_t ids_base, uint32_t ids_slot_stride, struct gpu_range x,
+                  uint32_t x_slot_stride, bool accumulate);
 
-void record_rmsnorm(struct recorder *r, struct gpu_range x, struct gpu_range alpha, struct gpu_range y, uint32_t cols,
-                    uint32_t dim);
-void record_layernorm(struct recorder *r, struct gpu_range x, struct gpu_range weight, struct gpu_range bias,
-                      struct gpu_range y, uint32_t cols, uint32_t dim);
+void record_rmsnorm(struct recorder *r, struct gpu_range x, struct gpu_range alpha,
+                    struct gpu_range y, uint32_t cols, uint32_t dim);
+void record_layernorm(struct recorder *r, struct gpu_range x, struct gpu_range weight,
+                      struct gpu_range bias, struct gpu_range y, uint32_t cols, uint32_t dim);
 
 /* One attention with its cache; all positions of one call of one layer. */
 struct attention_args {
@@ -58,12 +59,13 @@ struct attention_args {
     struct gpu_range qkv;             /* [slot][per_slot][3][heads][head_dim] */
     struct gpu_range q, scores;       /* scratch: [..][heads][head_dim], [..][heads][capacity] */
     struct gpu_range k_cache, v_cache;
-    struct gpu_range out;             /* [slot][per_slot][heads * head_dim] */
+    struct gpu_range out; /* [slot][per_slot][heads * head_dim] */
 };
 void record_attention(struct recorder *r, const struct attention_args *args);
 
 /* Any other kernel of the list. */
-void record_kernel(struct recorder *r, enum kernel_id id, const void *params, const struct gpu_range *ranges);
+void record_kernel(struct recorder *r, enum kernel_id id, const void *params,
+                   const struct gpu_range *ranges);
 void record_stage(struct recorder *r, const char *name);
 
 #endif

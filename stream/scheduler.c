@@ -16,19 +16,23 @@ static enum status fail(stapes_model *m, enum status status)
 
 /* Some drivers report success for work they dropped, or return garbage: the entry says itself which
  * tick wrote it, and what it holds is checked before anyone believes it. */
-static enum status check_result(const stapes_model *m, const uint32_t *result, uint64_t tick, uint32_t flags)
+static enum status check_result(const stapes_model *m, const uint32_t *result, uint64_t tick,
+                                uint32_t flags)
 {
     float margin;
     if (result[RESULT_TICK] != (uint32_t)(tick + 1))
-        return log_error(&m->log, ERROR_DEVICE,
-                         "%s reported success but did not do the work of tick %llu: driver or hardware fault",
-                         gpu_device_get_info(m->device)->name, (unsigned long long)tick);
+        return log_error(
+            &m->log, ERROR_DEVICE,
+            "%s reported success but did not do the work of tick %llu: driver or hardware fault",
+            gpu_device_get_info(m->device)->name, (unsigned long long)tick);
     if (!(flags & SLOT_STEP))
         return OK;
     memcpy(&margin, &result[RESULT_MARGIN], sizeof(margin));
-    if (result[RESULT_TOKEN] >= m->config.lm.text_card || !isfinite(margin))
-        return log_error(&m->log, ERROR_DEVICE, "%s returned token %u with margin %g: damaged model or faulty driver",
-                         gpu_device_get_info(m->device)->name, result[RESULT_TOKEN], (double)margin);
+    if (result[RESULT_TOKEN] >= m->config.lm.text_card || !(margin >= 0 && isfinite(margin)))
+        return log_error(&m->log, ERROR_DEVICE,
+                         "%s returned token %u with margin %g: damaged model or faulty driver",
+                         gpu_device_get_info(m->device)->name, result[RESULT_TOKEN],
+                         (double)margin);
     return OK;
 }
 
@@ -75,8 +79,8 @@ static enum status wait_one(stapes_model *m)
     return status ? fail(m, status) : collect(m);
 }
 
-/* Fills the next tick from the streams that are ready. *slots: how many of the first slots it needs,
- * 0 if none is ready. */
+/* Fills the next tick from the streams that are ready. *slots: how many of the first slots it
+ * needs, 0 if none is ready. */
 static void build(stapes_model *m, struct tick *tick, uint32_t *slots, enum program_kind *kind)
 {
     uint32_t *input = gpu_buffer_map(m->input.buffer);

@@ -11,27 +11,30 @@
  *     while ((n = read_some_24khz_mono(pcm))) {
  *         stapes_stream_feed(stream, pcm, n);
  *         stapes_model_run(model, STAPES_RUN_READY);
- *         while (stapes_stream_poll(stream, &event) == STAPES_OK && event.type != STAPES_EVENT_NONE)
- *             if (event.type == STAPES_EVENT_WORD) printf("%s ", event.text);
+ *         while (stapes_stream_poll(stream, &event) == STAPES_OK && event.type !=
+ * STAPES_EVENT_NONE) if (event.type == STAPES_EVENT_WORD) printf("%s ", event.text);
  *     }
  *     stapes_stream_finish(stream);
- *     stapes_model_run(model, STAPES_RUN_WAIT);       // then poll what is left
+ *     do {
+ *         status = stapes_model_run(model, STAPES_RUN_WAIT);
+ *         // poll what is left, as above
+ *     } while (status == STAPES_ERROR_AGAIN);
  *
  * Sound is mono float, 24000 samples a second, nominally in [-1, 1]. A stream advances in frames of
  * 1920 samples (80 ms). Time counts from the stream's first sample.
  *
  * Threads. A model, its streams and their events belong to one thread at a time; the caller
- * serializes. Nothing happens behind the caller's back: there are no threads of ours, and the device
- * works only on what stapes_model_run, or a full stapes_stream_feed, submits. Models are independent
- * of each other. The library never prints, exits, or reads the environment.
+ * serializes. Nothing happens behind the caller's back: there are no threads of ours, and the
+ * device works only on what stapes_model_run, or a full stapes_stream_feed, submits. Models are
+ * independent of each other. The library never prints, exits, or reads the environment.
  *
- * Ownership. A stream borrows its model: destroy streams first. Strings and arrays in an event belong
- * to the stream and live until the next call on it. Parameter structs are read during the call only;
- * a zero in them means the default.
+ * Ownership. A stream borrows its model: destroy streams first. Strings and arrays in an event
+ * belong to the stream and live until the next call on it. Parameter structs are read during the
+ * call only; a zero in them means the default.
  *
- * Errors. Every function that can fail returns a status, STAPES_OK (0) or a negative one, and says why
- * through the logger once. Outputs are set on success only. After STAPES_ERROR_DEVICE the model can
- * only be closed.
+ * Errors. Every function that can fail returns a status, STAPES_OK (0) or a negative one, and says
+ * why through the logger once. Outputs are set on success only. After STAPES_ERROR_DEVICE the model
+ * can only be closed.
  */
 #ifndef STAPES_H
 #define STAPES_H
@@ -76,7 +79,8 @@ typedef struct stapes_stream stapes_stream;
 STAPES_API const char *stapes_version(void);
 STAPES_API const char *stapes_status_text(int status);
 
-/* --- Devices ------------------------------------------------------------------------------------ */
+/* --- Devices ------------------------------------------------------------------------------------
+ */
 
 struct stapes_device {
     uint32_t index;
@@ -90,17 +94,19 @@ struct stapes_device {
 };
 
 /* Writes at most *count devices and sets *count to the number there are. */
-STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *devices, uint32_t *count);
+STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *devices,
+                              uint32_t *count);
 
-/* --- Model --------------------------------------------------------------------------------------- */
+/* --- Model ---------------------------------------------------------------------------------------
+ */
 
 struct stapes_model_params {
-    const char *path;   /* GGUF (one or split), or an upstream checkpoint directory. Required. */
-    const char *device; /* index or part of a name; NULL: the best there is */
-    uint32_t slots;     /* most streams at a time; default 1, at most 512 */
+    const char *path;      /* GGUF (one or split), or an upstream checkpoint directory. Required. */
+    const char *device;    /* index or part of a name; NULL: the best there is */
+    uint32_t slots;        /* most streams at a time; default 1, at most 512 */
     const char *cache_dir; /* where compiled pipelines are kept between runs; NULL: nowhere */
     uint64_t memory_limit_bytes; /* fail instead of taking more device memory; 0: no limit */
-    const char *kernels; /* NULL: the best; "plain"; or a list of kernel rows to force */
+    const char *kernels;         /* NULL: the best; "plain"; or a list of kernel rows to force */
     stapes_log_fn *log;
     void *log_user;
     /* Progress of loading, bytes; returns 0 to stop (stapes_model_open: STAPES_ERROR_AGAIN). */
@@ -116,23 +122,23 @@ STAPES_API int stapes_model_open(const struct stapes_model_params *params, stape
 STAPES_API void stapes_model_close(stapes_model **model);
 
 struct stapes_model_info {
-    const char *name;   /* lives as long as the model */
-    const char *kind;   /* "stt" or "moshi" */
-    const char *device; /* lives as long as the model */
-    uint32_t frame_samples;  /* STAPES_FRAME_SAMPLES for every released model */
-    uint32_t codebooks;      /* codes of Mimi a step takes */
-    uint32_t text_card;      /* text vocabulary */
-    uint32_t audio_streams;  /* tokens of the depformer a step, 0 without one */
-    uint32_t vad_heads;      /* 0: no end-of-turn events */
+    const char *name;       /* lives as long as the model */
+    const char *kind;       /* "stt" or "moshi" */
+    const char *device;     /* lives as long as the model */
+    uint32_t frame_samples; /* STAPES_FRAME_SAMPLES for every released model */
+    uint32_t codebooks;     /* codes of Mimi a step takes */
+    uint32_t text_card;     /* text vocabulary */
+    uint32_t audio_streams; /* tokens of the depformer a step, 0 without one */
+    uint32_t vad_heads;     /* 0: no end-of-turn events */
     uint32_t slots;
-    uint32_t pad_frames;     /* silence that stapes_stream_finish appends by default, in frames */
+    uint32_t pad_frames; /* silence that stapes_stream_finish appends by default, in frames */
     double audio_delay_seconds;
-    uint64_t file_bytes;     /* read at loading */
+    uint64_t file_bytes;                      /* read at loading */
     uint64_t device_bytes, device_peak_bytes; /* allocated now and at most so far */
     uint32_t validation_messages;
-    uint64_t driver_work;    /* allocations, recordings and descriptor writes so far */
+    uint64_t driver_work; /* allocations, recordings and descriptor writes so far */
     double load_seconds;
-    uint64_t submits;        /* programs submitted so far */
+    uint64_t submits; /* programs submitted so far */
 };
 STAPES_API void stapes_model_get_info(const stapes_model *model, struct stapes_model_info *info);
 
@@ -141,9 +147,10 @@ enum stapes_run {
                            * device except for room in its queue */
     STAPES_RUN_WAIT = 1,  /* and wait until nothing is left to submit or to finish */
 };
-/* Advances every stream that has a whole frame queued, all of them in one program a frame.
- * Streams whose event queue is full stand still until polled. STAPES_ERROR_AGAIN with
- * STAPES_RUN_WAIT: some stream must be polled before more can be done. */
+/* Advances every stream that has a whole frame queued, all of them in one program a frame. A new
+ * stream makes its step 0, which needs no sound, at the first run. Streams whose event queue is
+ * full stand still until polled. STAPES_ERROR_AGAIN with STAPES_RUN_WAIT: some stream must be
+ * polled before more can be done. */
 STAPES_API int stapes_model_run(stapes_model *model, enum stapes_run how);
 
 struct stapes_stage {
@@ -152,32 +159,37 @@ struct stapes_stage {
 };
 /* Device times of the stages of the last tick (model opened with .timed, run with WAIT): writes at
  * most *count and sets *count to their number, 0 where the device has no timestamps. */
-STAPES_API int stapes_model_times(stapes_model *model, struct stapes_stage *stages, uint32_t *count);
+STAPES_API int stapes_model_times(stapes_model *model, struct stapes_stage *stages,
+                                  uint32_t *count);
 
-/* --- Stream -------------------------------------------------------------------------------------- */
+/* --- Stream --------------------------------------------------------------------------------------
+ */
 
 struct stapes_stream_params {
-    int trace;          /* emit a STAPES_EVENT_STEP for every step */
-    int pad_frames;     /* silence after the sound, frames: 0 the model's default, -1 none */
-    int prefix_frames;  /* silence before the sound, frames: 0 the model's default, -1 none. It does
-                         * not count in times. */
+    int trace;         /* emit a STAPES_EVENT_STEP for every step */
+    int pad_frames;    /* silence after the sound, frames: 0 the model's default, -1 none */
+    int prefix_frames; /* silence before the sound, frames: 0 the model's default, -1 none. It does
+                        * not count in times. */
     double vad_threshold; /* end of turn; default 0.5 */
     uint32_t vad_head;    /* 0 means the default, head 2 (2 s); otherwise the head's number + 1 */
 };
 
 /* STAPES_ERROR_AGAIN: every slot is taken. params may be NULL. Streams may be created, reset and
  * destroyed at any time without touching the others. */
-STAPES_API int stapes_stream_create(stapes_model *model, const struct stapes_stream_params *params, stapes_stream **out);
+STAPES_API int stapes_stream_create(stapes_model *model, const struct stapes_stream_params *params,
+                                    stapes_stream **out);
 STAPES_API void stapes_stream_destroy(stapes_stream **stream);
 
 /* Queues n samples, copied; any n. Where the queue is full it runs the model to make room.
- * STAPES_ERROR_ARGUMENT: a sample is not finite (nothing is queued), or the stream was finished.
- * STAPES_ERROR_AGAIN: this stream's events must be polled first; *taken (may be NULL) tells how many
- * samples were queued in any case. */
+ * STAPES_ERROR_ARGUMENT: a sample is not finite or beyond 1e6 (nothing is queued), or the stream
+ * was finished. STAPES_ERROR_AGAIN: this stream's events must be polled first; *taken (may be NULL)
+ * tells how many samples were queued in any case. */
 STAPES_API int stapes_stream_feed(stapes_stream *stream, const float *pcm, size_t n, size_t *taken);
 /* The same with codes instead of sound: n frames of info.codebooks codes. A stream takes one or the
- * other; one of codes gets no silence before or after. STAPES_ERROR_ARGUMENT: a code is negative or not below the codebooks' size. */
-STAPES_API int stapes_stream_feed_codes(stapes_stream *stream, const int32_t *codes, size_t n, size_t *taken);
+ * other; one of codes gets no silence before or after. STAPES_ERROR_ARGUMENT: a code is negative or
+ * not below the codebooks' size. */
+STAPES_API int stapes_stream_feed_codes(stapes_stream *stream, const int32_t *codes, size_t n,
+                                        size_t *taken);
 /* No more sound: fills the last frame with silence and appends pad_frames, so that everything said
  * comes out. After the last frame's events follow those of a word still open, then
  * STAPES_EVENT_END. */
@@ -186,19 +198,21 @@ STAPES_API int stapes_stream_finish(stapes_stream *stream);
 STAPES_API int stapes_stream_reset(stapes_stream *stream);
 
 enum stapes_event_type {
-    STAPES_EVENT_NONE = 0,   /* nothing to report (yet) */
-    STAPES_EVENT_STEP,       /* a step of the transformer (with params.trace) */
-    STAPES_EVENT_WORD,       /* a word: text, start_seconds */
-    STAPES_EVENT_WORD_END,   /* the end of the last word: end_seconds */
-    STAPES_EVENT_TURN_END,   /* the speaker has stopped (models with vad heads): end_seconds */
-    STAPES_EVENT_END,        /* a finished stream has nothing more to say */
+    STAPES_EVENT_NONE = 0, /* nothing to report (yet) */
+    STAPES_EVENT_STEP,     /* a step of the transformer (with params.trace) */
+    STAPES_EVENT_WORD,     /* a word: text, start_seconds */
+    STAPES_EVENT_WORD_END, /* the end of the last word: end_seconds */
+    STAPES_EVENT_TURN_END, /* the speaker has stopped (models with vad heads): end_seconds. Told
+                            * once, after something was said, when the head's probability exceeds
+                            * the threshold in a step without a word. */
+    STAPES_EVENT_END,      /* a finished stream has nothing more to say */
 };
 
 struct stapes_event {
     enum stapes_event_type type;
-    uint64_t step;      /* index of the step that caused it, from 0 */
-    const char *text;   /* WORD: UTF-8 */
-    uint32_t n_tokens;  /* WORD */
+    uint64_t step;     /* index of the step that caused it, from 0 */
+    const char *text;  /* WORD: UTF-8 */
+    uint32_t n_tokens; /* WORD */
     const uint32_t *tokens;
     double start_seconds; /* WORD */
     double end_seconds;   /* WORD_END, TURN_END */
@@ -208,7 +222,7 @@ struct stapes_event {
     uint32_t n_codes;     /* 0 at step 0: it sees only initial tokens */
     const int32_t *codes; /* of frame step - 1 */
     uint32_t n_vad;
-    const float *vad;     /* element 0 of each extra head */
+    const float *vad; /* element 0 of each extra head */
     uint32_t n_audio;
     const int32_t *audio; /* the depformer's tokens of this step */
 };
@@ -217,7 +231,8 @@ struct stapes_event {
 STAPES_API int stapes_stream_poll(stapes_stream *stream, struct stapes_event *event);
 
 /* --- Intermediate arrays (model opened with .trace, one slot, stapes_model_run with RUN_WAIT after
- * every frame) ------------------------------------------------------------------------------------ */
+ * every frame) ------------------------------------------------------------------------------------
+ */
 
 struct stapes_array {
     const char *name; /* "mimi/latent", "lm_shift/text_logits", ...: the names of the goldens */
@@ -227,8 +242,10 @@ struct stapes_array {
     uint32_t rows;    /* rows of the time axis that the last tick added: 0, 1 or 2 */
     const void *data; /* rows x dims; until the next call on the model */
 };
-/* Writes at most *count arrays of the last tick and sets *count to their number. */
-STAPES_API int stapes_stream_dump(stapes_stream *stream, struct stapes_array *arrays, uint32_t *count);
+/* Writes at most *count arrays of the last tick and sets *count to their number. To be called after
+ * every tick, that of step 0 included: lm_shift/returned looks back. */
+STAPES_API int stapes_stream_dump(stapes_stream *stream, struct stapes_array *arrays,
+                                  uint32_t *count);
 
 #ifdef __cplusplus
 }

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_VAD_HEAD 2u /* a pause of 2 s (KYUTAI.md 3.4) */
+#define DEFAULT_VAD_HEAD 2u /* a pause of 2 s */
+#define MAX_SAMPLE 1e6f     /* far beyond sound, far below what overflows in the first layers */
 
-/* --- What goes in ------------------------------------------------------------------------------- */
+/* --- What goes in -------------------------------------------------------------------------------
+ */
 
 static uint32_t frame_samples(const stapes_stream *s)
 {
@@ -94,8 +96,9 @@ int stapes_stream_feed(stapes_stream *s, const float *pcm, size_t n, size_t *tak
     if ((status = check_open(s, false)))
         return status;
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(pcm[i]))
-            return log_error(&s->model->log, ERROR_ARGUMENT, "sample %llu is not a finite number",
+        if (!(fabsf(pcm[i]) <= MAX_SAMPLE))
+            return log_error(&s->model->log, ERROR_ARGUMENT,
+                             "sample %llu is not a number that sound can have",
                              (unsigned long long)(s->samples_in + i));
     while (done < n && (s->filled || (status = make_room(s)) == OK)) {
         const size_t part = MIN(n - done, frame_samples(s) - s->filled);
@@ -127,15 +130,17 @@ int stapes_stream_feed_codes(stapes_stream *s, const int32_t *codes, size_t n, s
     const uint32_t width = s->model->n_codes, card = s->model->config.lm.card;
     for (size_t i = 0; i < n * width; i++)
         if (codes[i] < 0 || (uint32_t)codes[i] >= card)
-            return log_error(&s->model->log, ERROR_ARGUMENT, "code %d of frame %zu is not in 0 .. %u", codes[i],
-                             i / width, card - 1);
+            return log_error(&s->model->log, ERROR_ARGUMENT,
+                             "code %d of frame %zu is not in 0 .. %u", codes[i], i / width,
+                             card - 1);
     while (done < n && (status = make_room(s)) == OK) {
         if (!s->takes_codes) { /* silence is for sound alone */
             s->takes_codes = true;
             s->prefix_left = 0;
             s->words.offset = 0;
         }
-        memcpy(s->codes + (s->frames_in % QUEUE_FRAMES) * width, codes + done * width, width * sizeof(int32_t));
+        memcpy(s->codes + (s->frames_in % QUEUE_FRAMES) * width, codes + done * width,
+               width * sizeof(int32_t));
         s->frames_in++;
         done++;
     }
@@ -144,7 +149,8 @@ int stapes_stream_feed_codes(stapes_stream *s, const int32_t *codes, size_t n, s
     return done == n ? OK : status;
 }
 
-/* --- What comes out ----------------------------------------------------------------------------- */
+/* --- What comes out -----------------------------------------------------------------------------
+ */
 
 static struct event_record *push(stapes_stream *s, enum stapes_event_type type, uint64_t step)
 {
@@ -156,11 +162,12 @@ static struct event_record *push(stapes_stream *s, enum stapes_event_type type, 
     return e;
 }
 
-static void emit(void *user, enum words_what what, double seconds, const uint32_t *tokens, uint32_t n_tokens)
+static void emit(void *user, enum words_what what, double seconds, const uint32_t *tokens,
+                 uint32_t n_tokens)
 {
-    static const enum stapes_event_type types[] = {
-        [WORDS_WORD] = STAPES_EVENT_WORD, [WORDS_WORD_END] = STAPES_EVENT_WORD_END,
-        [WORDS_TURN_END] = STAPES_EVENT_TURN_END};
+    static const enum stapes_event_type types[] = {[WORDS_WORD] = STAPES_EVENT_WORD,
+                                                   [WORDS_WORD_END] = STAPES_EVENT_WORD_END,
+                                                   [WORDS_TURN_END] = STAPES_EVENT_TURN_END};
     stapes_stream *s = user;
     struct event_record *e = push(s, types[what], s->steps ? s->steps - 1 : 0);
     e->seconds = seconds;
@@ -173,9 +180,9 @@ static void end_if_done(stapes_stream *s)
 {
     if (!s->finished || s->ended || s->fresh || s->in_flight || has_input(s))
         return;
-    const double seconds =
-        s->takes_codes ? (double)s->frames_in * s->words.frame_seconds
-                       : (double)s->samples_in / s->model->config.mimi.sample_rate;
+    const double seconds = s->takes_codes
+                               ? (double)s->frames_in * s->words.frame_seconds
+                               : (double)s->samples_in / s->model->config.mimi.sample_rate;
     words_flush(&s->words, s->steps, seconds, emit, s);
     push(s, STAPES_EVENT_END, s->steps ? s->steps - 1 : 0);
     s->ended = true;
@@ -207,7 +214,8 @@ void stream_result(stapes_stream *s, uint32_t flags, const uint32_t *result)
     end_if_done(s);
 }
 
-static void fill_step(const stapes_stream *s, const struct event_record *r, struct stapes_event *event)
+static void fill_step(const stapes_stream *s, const struct event_record *r,
+                      struct stapes_event *event)
 {
     const struct lm_config *c = &s->model->config.lm;
     event->token = r->token;
@@ -248,7 +256,8 @@ int stapes_stream_poll(stapes_stream *s, struct stapes_event *event)
     return OK;
 }
 
-/* --- Beginning and end -------------------------------------------------------------------------- */
+/* --- Beginning and end --------------------------------------------------------------------------
+ */
 
 void stream_begin(stapes_stream *s)
 {
@@ -271,7 +280,8 @@ static int frames_of(int wanted, double seconds, double frame_seconds)
     return wanted < 0 ? 0 : wanted ? wanted : (int)ceil(seconds / frame_seconds - 1e-9);
 }
 
-int stapes_stream_create(stapes_model *m, const struct stapes_stream_params *params, stapes_stream **out)
+int stapes_stream_create(stapes_model *m, const struct stapes_stream_params *params,
+                         stapes_stream **out)
 {
     static const struct stapes_stream_params defaults;
     const struct stapes_stream_params *p = params ? params : &defaults;
@@ -280,7 +290,8 @@ int stapes_stream_create(stapes_model *m, const struct stapes_stream_params *par
         return ERROR_ARGUMENT;
     const struct model_config *c = &m->config;
     if (p->vad_head > c->lm.extra_heads)
-        return log_error(&m->log, ERROR_ARGUMENT, "vad head %u: the model has %u", p->vad_head - 1, c->lm.extra_heads);
+        return log_error(&m->log, ERROR_ARGUMENT, "vad head %u: the model has %u", p->vad_head - 1,
+                         c->lm.extra_heads);
     while (slot < m->slots && m->streams[slot])
         slot++;
     if (slot == m->slots)
@@ -295,9 +306,11 @@ int stapes_stream_create(stapes_model *m, const struct stapes_stream_params *par
     s->words.frame_seconds = (double)c->mimi.frame_samples / c->mimi.sample_rate;
     s->words.padding = c->lm.text_padding_id;
     s->words.vad_threshold = p->vad_threshold > 0 ? p->vad_threshold : 0.5;
-    s->vad_head = p->vad_head ? p->vad_head - 1 : MIN(DEFAULT_VAD_HEAD, MAX(c->lm.extra_heads, 1) - 1);
+    s->vad_head =
+        p->vad_head ? p->vad_head - 1 : MIN(DEFAULT_VAD_HEAD, MAX(c->lm.extra_heads, 1) - 1);
     s->pad_frames = frames_of(p->pad_frames, model_pad_seconds(m), s->words.frame_seconds);
-    s->prefix_frames = frames_of(p->prefix_frames, c->audio_silence_prefix_seconds, s->words.frame_seconds);
+    s->prefix_frames =
+        frames_of(p->prefix_frames, c->audio_silence_prefix_seconds, s->words.frame_seconds);
     s->pcm = calloc((size_t)QUEUE_FRAMES * c->mimi.frame_samples, sizeof(float));
     s->codes = calloc((size_t)QUEUE_FRAMES * m->n_codes, sizeof(int32_t));
     s->events = calloc(EVENT_QUEUE, sizeof(*s->events));

@@ -9,12 +9,24 @@
 #include "stream/recorder.h"
 
 enum tap {
-    TAP_SEANET, TAP_TRANSFORMER_L0, TAP_TRANSFORMER, TAP_LATENT, TAP_PROJ_FIRST, TAP_PROJ_REST,
+    TAP_SEANET,
+    TAP_TRANSFORMER_L0,
+    TAP_TRANSFORMER,
+    TAP_LATENT,
+    TAP_PROJ_FIRST,
+    TAP_PROJ_REST,
     TAP_CODES,   /* the ring of slot 0 */
     TAP_VQ_INFO, /* vq_pick's info */
-    TAP_INPUT_IDS, TAP_EMBEDDED, TAP_HIDDEN_L0, TAP_HIDDEN_LAST, TAP_TRANSFORMER_OUT, TAP_TEXT_LOGITS,
-    TAP_EXTRA_HEADS, TAP_DEP_LOGITS,
-    TAP_TOKENS, TAP_MARGINS, /* text first, then the depformer's */
+    TAP_INPUT_IDS,
+    TAP_EMBEDDED,
+    TAP_HIDDEN_L0,
+    TAP_HIDDEN_LAST,
+    TAP_TRANSFORMER_OUT,
+    TAP_TEXT_LOGITS,
+    TAP_EXTRA_HEADS,
+    TAP_DEP_LOGITS,
+    TAP_TOKENS,
+    TAP_MARGINS, /* text first, then the depformer's */
     TAP_COUNT
 };
 
@@ -30,7 +42,9 @@ void taps_want_buffer(struct taps *taps, struct buffers *buffers);
 /* What the last finished tick wrote. */
 const void *taps_read(const struct taps *taps, enum tap tap);
 
-/* Copies `words` words from word `from_word` of a range to word `at` of the tap. Nothing without taps. */
-void record_tap(struct recorder *r, enum tap tap, struct gpu_range from, uint32_t from_word, uint32_t at, uint32_t words);
+/* Copies `words` words from word `from_word` of a range to word `at` of the tap. Nothing without
+ * taps. */
+void record_tap(struct recorder *r, enum tap tap, struct gpu_range from, uint32_t from_word,
+                uint32_t at, uint32_t words);
 
 #endif

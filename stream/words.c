@@ -23,7 +23,8 @@ static void emit_word(struct words *w, words_emit *emit, void *user)
     w->unended = true;
 }
 
-void words_step(struct words *w, uint64_t s, uint32_t token, const float *vad, words_emit *emit, void *user)
+void words_step(struct words *w, uint64_t s, uint32_t token, const float *vad, words_emit *emit,
+                void *user)
 {
     const uint64_t step = s + 1;
     const bool silent = token == w->padding || token == TEXT_TOKEN_WORD;
@@ -57,6 +58,7 @@ void words_flush(struct words *w, uint64_t steps, double limit, words_emit *emit
     const double stop = steps > w->delay ? (double)(steps - w->delay) * w->frame_seconds : 0;
     emit_word(w, emit, user);
     if (w->unended)
-        emit(user, WORDS_WORD_END, MAX(MIN(shifted(w, stop), limit), shifted(w, w->last_stop)), NULL, 0);
+        emit(user, WORDS_WORD_END, MAX(MIN(shifted(w, stop), limit), shifted(w, w->last_stop)),
+             NULL, 0);
     w->unended = false;
 }

@@ -162,14 +162,15 @@ static enum status get_pipeline(struct checker *k, enum kernel_id id,
     memcpy(p->spec, plan->spec, sizeof(p->spec));
     enum status status = gpu_pipeline_create(
         k->device,
-        &(struct gpu_pipeline_params){.name = info->name,
-                                      .spirv = info->spirv,
-                                      .spirv_bytes = info->spirv_bytes,
-                                      .n_bindings = (uint32_t)strlen(info->access),
-                                      .texel_bindings = kernel_texel_bindings((enum kernel_id)(info - kernel_table)),
-                                      .params_bytes = info->params_bytes,
-                                      .n_spec = plan->n_spec,
-                                      .spec = plan->spec},
+        &(struct gpu_pipeline_params){
+            .name = info->name,
+            .spirv = info->spirv,
+            .spirv_bytes = info->spirv_bytes,
+            .n_bindings = (uint32_t)strlen(info->access),
+            .texel_bindings = kernel_texel_bindings((enum kernel_id)(info - kernel_table)),
+            .params_bytes = info->params_bytes,
+            .n_spec = plan->n_spec,
+            .spec = plan->spec},
         &p->pipeline);
     if (status)
         return status;

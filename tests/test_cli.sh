@@ -305,6 +305,11 @@ check "cut off WAV: told" grep -qE 'cut.wav: cut off after 2\.08. s' "$tmp/err"
 check "cut off WAV: the words before" grep -q "^${said% *}" "$tmp/out"
 run transcribe -q -f json "$tmp/cut.wav"
 check "cut off WAV in JSON" test "$(json type <"$tmp/out" | tail -1)" = error
+sound "$recording" "$tmp/long.ogg" 48000 1 ogg
+prints "Ogg" "$said" transcribe -q "$tmp/long.ogg"
+head -c 9000 "$tmp/long.ogg" >"$tmp/cut.ogg"
+run transcribe "$tmp/cut.ogg"
+check "cut off Ogg" test $status -eq 1 -a "$(grep -c 'cut.ogg: cut off after' "$tmp/err")" -eq 1
 { # as a recorder that was stopped leaves it
     printf 'RIFF\0\0\0\0'
     head -c 40 "$tmp/long.wav" | tail -c +9

@@ -209,10 +209,16 @@ static bool check_end(struct audio *audio)
                  (double)audio->frames_in / audio->info.samplerate, missing);
         return false;
     }
+    int container = audio->info.format & SF_FORMAT_TYPEMASK;
+    bool known = audio->info.frames < INT64_MAX / 4;
+    if (!audio->pipe && container == SF_FORMAT_OGG && !known) { /* its last page tells the length */
+        snprintf(audio->message, sizeof(audio->message), "cut off after %.3f s",
+                 (double)audio->frames_in / audio->info.samplerate);
+        return false;
+    }
     /* The length of MPEG files is only an estimate. */
-    bool exact = !audio->pipe && (audio->info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_MPEG;
-    if (exact && audio->info.frames < INT64_MAX / 4 &&
-        audio->frames_in < (uint64_t)audio->info.frames) {
+    bool exact = !audio->pipe && container != SF_FORMAT_MPEG;
+    if (exact && known && audio->frames_in < (uint64_t)audio->info.frames) {
         snprintf(audio->message, sizeof(audio->message),
                  "cut off after %" PRIu64 " of %" PRId64 " samples", audio->frames_in,
                  (int64_t)audio->info.frames);

@@ -54,8 +54,8 @@ static const char *default_cache(char *path, size_t size)
 }
 
 /* Mesa's CPU driver hands every dispatch to its threads and waits for them, which takes longer than
- * what a small model computes in it: there it is told to compute on our own thread. The driver reads
- * the variable when it is loaded. */
+ * what a small model computes in it: there it is told to compute on our own thread. The driver
+ * reads the variable when it is loaded. */
 static void tune_cpu_driver(const char *path, uint32_t slots)
 {
     const struct log silent = {0};

@@ -229,8 +229,8 @@ static bool check_codes(struct session *session)
 
 static bool trace(struct session *session)
 {
-    /* Silence at the end is fed here, frame by frame, and none before the sound: frame 0 of the trace
-     * is the file's. */
+    /* Silence at the end is fed here, frame by frame, and none before the sound: frame 0 of the
+     * trace is the file's. */
     const struct stapes_stream_params params = {.trace = 1, .pad_frames = -1, .prefix_frames = -1};
     stapes_model_get_info(session->model, &session->info);
     if (!check_codes(session) ||
@@ -238,8 +238,7 @@ static bool trace(struct session *session)
          !dump_init(&session->dump, &session->report, session->options->dump)) ||
         stapes_stream_create(session->model, &params, &session->stream) != STAPES_OK)
         return false;
-    return (session->options->codes ? feed_codes(session) : feed_sound(session)) &&
-           finish(session);
+    return (session->options->codes ? feed_codes(session) : feed_sound(session)) && finish(session);
 }
 
 static int run(const void *values, int n_operands, char **operands)

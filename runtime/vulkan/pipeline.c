@@ -18,8 +18,9 @@ static enum status check_params(const gpu_device *device, const struct gpu_pipel
                          name, params->n_bindings, GPU_MAX_BINDINGS);
     if (params->texel_bindings >> params->n_bindings ||
         (params->texel_bindings && !(device->physical.info.features & GPU_FEATURE_FAST_TEXELS)))
-        return log_error(log, ERROR_ARGUMENT, "pipeline %s: texel buffers 0x%x are not possible here",
-                         name, params->texel_bindings);
+        return log_error(log, ERROR_ARGUMENT,
+                         "pipeline %s: texel buffers 0x%x are not possible here", name,
+                         params->texel_bindings);
     if (params->params_bytes > GPU_MAX_PARAMS_BYTES || params->params_bytes % 4)
         return log_error(log, ERROR_ARGUMENT,
                          "pipeline %s: %u bytes of parameters; a multiple of 4 up to %d is allowed",
@@ -46,10 +47,10 @@ static enum status create_set_layout(gpu_device *device, gpu_pipeline *pipeline)
         .bindingCount = pipeline->n_bindings,
         .pBindings = bindings,
     };
-    return vk_check(device,
-                    device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL,
-                                                           &pipeline->set_layout),
-                    "vkCreateDescriptorSetLayout", pipeline->name);
+    return vk_check(
+        device,
+        device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, &pipeline->set_layout),
+        "vkCreateDescriptorSetLayout", pipeline->name);
 }
 
 static enum status create_layout(gpu_device *device, gpu_pipeline *pipeline)

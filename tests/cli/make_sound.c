@@ -5,8 +5,8 @@
  *     make_sound FROM TO RATE CHANNELS FORMAT
  *
  * FROM: a sound file, "tone:SAMPLES", "silence:SAMPLES" or "nan:SAMPLES:AT". FORMAT: wav16, wav24,
- * wavf, wav8, flac, aiff, rf64, raw16, rawf. The sound is resampled and copied to every channel,
- * with what is added to one channel taken from the next, so that the mean stays the same.
+ * wavf, wav8, flac, ogg, aiff, rf64, raw16, rawf. The sound is resampled and copied to every
+ * channel, with what is added to one channel taken from the next, so that the mean stays the same.
  */
 #include <math.h>
 #include <samplerate.h>
@@ -29,7 +29,7 @@ static const struct {
     {"wavf", SF_FORMAT_WAV | SF_FORMAT_FLOAT},   {"wav8", SF_FORMAT_WAV | SF_FORMAT_PCM_U8},
     {"flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16}, {"aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16},
     {"raw16", SF_FORMAT_RAW | SF_FORMAT_PCM_16}, {"rawf", SF_FORMAT_RAW | SF_FORMAT_FLOAT},
-    {"rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16},
+    {"rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16}, {"ogg", SF_FORMAT_OGG | SF_FORMAT_VORBIS},
 };
 
 static int make(struct sound *sound, const char *from, int rate)
