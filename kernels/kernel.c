@@ -84,7 +84,7 @@ enum status kernel_find(const struct log *log, const char *name, enum kernel_id 
 
 static bool runs(const kernel_set *set, enum kernel_id id)
 {
-    return !(kernel_table[id].features & ~set->features);
+    return set->forced[id] || !(kernel_table[id].features & ~set->features);
 }
 
 bool kernel_set_can_run(const kernel_set *set, enum kernel_id id)
@@ -113,7 +113,8 @@ static enum status parse_variants(kernel_set *set, const char *variants)
         enum status status = find(log, name, length, &id);
         if (status)
             return status;
-        if (!runs(set, id))
+        /* Barriers are slow on a CPU device, but they work. */
+        if (kernel_table[id].features & ~(set->features | GPU_FEATURE_FAST_BARRIERS))
             return log_error(log, ERROR_UNSUPPORTED, "%s cannot run kernel %s",
                              gpu_device_get_info(set->device)->name, kernel_table[id].name);
         set->forced[id] = true;

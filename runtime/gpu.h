@@ -67,8 +67,8 @@ enum status gpu_enumerate(const struct log *log, struct gpu_device_info *infos, 
 
 struct gpu_device_params {
     struct log log;
-    const char *device; /* index in decimal, or part of a name (case ignored); NULL: the best one:
-                         * discrete, integrated, virtual, other, CPU, in this order */
+    const char *device; /* index in decimal (up to 99), or part of a name (case ignored); NULL: the
+                         * best one: discrete, integrated, virtual, other, CPU, in this order */
     const char *cache_dir;       /* pipeline cache: created where missing; NULL: no cache on disk */
     uint64_t memory_limit_bytes; /* refuse to allocate more device memory than this; 0: no limit */
     bool validation; /* Khronos validation layer with synchronization validation; its messages are

@@ -22,9 +22,11 @@ enum status buffers_create(struct buffers *b, gpu_device *device)
     for (uint32_t i = 0; i < b->count; i++) {
         const struct buffer_want *w = &b->wants[i];
         if (w->bytes > limit)
-            return log_error(gpu_device_log(device), ERROR_DEVICE_MEMORY,
-                             "%s takes %llu bytes, this device binds at most %llu: use fewer slots",
-                             w->name, (unsigned long long)w->bytes, (unsigned long long)limit);
+            return log_error(
+                gpu_device_log(device), ERROR_DEVICE_MEMORY,
+                "the buffer of the %s takes %llu bytes, this device binds at most %llu: "
+                "fewer slots or a smaller context would fit",
+                w->name, (unsigned long long)w->bytes, (unsigned long long)limit);
         const struct gpu_buffer_params params = {
             .name = w->name, .size_bytes = w->bytes, .memory = w->memory, .zero = true};
         const enum status status = gpu_buffer_create(device, &params, &b->made[i]);

@@ -88,9 +88,6 @@ enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint
     const struct log *log = gpu_device_log(device);
     const uint64_t slots = max_slots;
     enum status status;
-    if (c->n_layers > DEPFORMER_MAX_LAYERS)
-        return log_error(log, ERROR_UNSUPPORTED, "%u depformer layers: at most %u are supported",
-                         c->n_layers, DEPFORMER_MAX_LAYERS);
     if (c->dim % 2) /* rope_kv moves pairs */
         return log_error(log, ERROR_UNSUPPORTED,
                          "a depformer of width %u: only even ones are supported", c->dim);

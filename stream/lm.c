@@ -99,10 +99,6 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
     uint32_t max_delay = 0;
     char name[NAME_MAX_LENGTH];
     enum status status;
-    if (c->extra_heads > LM_MAX_HEADS || c->n_layers > LM_MAX_LAYERS)
-        return log_error(log, ERROR_UNSUPPORTED,
-                         "%u layers and %u extra heads: at most %u and %u are supported",
-                         c->n_layers, c->extra_heads, LM_MAX_LAYERS, LM_MAX_HEADS);
     for (uint32_t k = 0; k <= c->n_q; k++)
         max_delay = MAX(max_delay, c->delays[k]);
     lm->config = c;

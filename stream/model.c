@@ -50,23 +50,32 @@ double model_pad_seconds(const stapes_model *m)
 }
 
 /* What the configuration may say, but this program cannot hold. */
-static enum status check_config(const stapes_model *m)
+static enum status check_config(const stapes_model *m, const char *path)
 {
     const struct model_config *c = &m->config;
     static_assert(CONFIG_MAX_STREAMS - 1 <= MIMI_MAX_CODEBOOKS, "mimi.codebooks");
     if (c->mimi.n_layers > MIMI_MAX_LAYERS)
-        return log_error(&m->log, ERROR_UNSUPPORTED, "%u layers in Mimi: at most %u are supported",
-                         c->mimi.n_layers, MIMI_MAX_LAYERS);
+        return log_error(&m->log, ERROR_UNSUPPORTED,
+                         "%s: %u layers in Mimi: at most %u are supported", path, c->mimi.n_layers,
+                         MIMI_MAX_LAYERS);
+    if (c->lm.extra_heads > LM_MAX_HEADS || c->lm.n_layers > LM_MAX_LAYERS)
+        return log_error(&m->log, ERROR_UNSUPPORTED,
+                         "%s: %u layers and %u extra heads: at most %u and %u are supported", path,
+                         c->lm.n_layers, c->lm.extra_heads, LM_MAX_LAYERS, LM_MAX_HEADS);
+    if (c->lm.dep_q && c->lm.depformer.n_layers > DEPFORMER_MAX_LAYERS)
+        return log_error(&m->log, ERROR_UNSUPPORTED,
+                         "%s: %u depformer layers: at most %u are supported", path,
+                         c->lm.depformer.n_layers, DEPFORMER_MAX_LAYERS);
     return OK;
 }
 
-static enum status check_tokenizer(stapes_model *m)
+static enum status check_tokenizer(stapes_model *m, const char *path)
 {
     size_t longest = sizeof(" \u2047 ") - 1;
     const uint32_t n = tokenizer_size(m->tokenizer);
     if (n < m->config.lm.text_card)
         return log_error(&m->log, ERROR_FORMAT,
-                         "the tokenizer has %u pieces, the model's text vocabulary %u", n,
+                         "%s: the tokenizer has %u pieces, the model's text vocabulary %u", path, n,
                          m->config.lm.text_card);
     for (uint32_t i = 0; i < n; i++)
         longest = MAX(longest, strlen(tokenizer_piece(m->tokenizer, i)));
@@ -76,7 +85,7 @@ static enum status check_tokenizer(stapes_model *m)
 
 /* Phase one: every tensor and every buffer gets its size, and the sum is checked against the
  * device. */
-static enum status plan_model(stapes_model *m, const struct source *source)
+static enum status plan_model(stapes_model *m, const struct source *source, uint64_t limit)
 {
     const struct model_config *c = &m->config;
     struct taps *taps = m->has_taps ? &m->taps : NULL;
@@ -106,11 +115,11 @@ static enum status plan_model(stapes_model *m, const struct source *source)
                    left = gpu_device_memory_left(m->device);
     if (needed > left)
         return log_error(&m->log, ERROR_DEVICE_MEMORY,
-                         "%s with %u slots needs %.1f MB of device memory (%.1f MB weights, %.1f "
-                         "MB state); %s has "
-                         "%.1f MB left",
-                         c->name, m->slots, needed / 1e6, plan_device_bytes(m->plan) / 1e6,
-                         m->buffers.bytes / 1e6, gpu_device_get_info(m->device)->name, left / 1e6);
+                         "%s with %u slot%s needs %.1f MB of device memory (%.1f MB weights, %.1f "
+                         "MB state); %.1f MB are %s on %s",
+                         c->name, m->slots, m->slots == 1 ? "" : "s", needed / 1e6,
+                         plan_device_bytes(m->plan) / 1e6, m->buffers.bytes / 1e6, left / 1e6,
+                         limit ? "allowed or left" : "left", gpu_device_get_info(m->device)->name);
     return OK;
 }
 
@@ -194,18 +203,18 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     if (status == OK) {
         const struct lm_config *c = &m->config.lm;
         m->n_codes = MAX(c->dep_q, c->n_q - c->dep_q);
-        status = check_config(m);
+        status = check_config(m, params->path);
     }
     if (status == OK)
         status = tokenizer_open(&m->log, source, &m->tokenizer);
     if (status == OK)
-        status = check_tokenizer(m);
+        status = check_tokenizer(m, params->path);
     if (status == OK)
         status = make_slots(m);
     if (status == OK)
         status = open_device(m, params);
     if (status == OK)
-        status = plan_model(m, source);
+        status = plan_model(m, source, params->memory_limit_bytes);
     if (status == OK)
         status = load_model(m, params);
     source_close(&source);
@@ -336,7 +345,9 @@ int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *dev
             .free_memory_bytes = from->free_memory_bytes,
             .max_binding_bytes = from->max_binding_bytes,
             .subgroup_size = from->subgroup_size,
-            .kernels = from->features & GPU_FEATURE_FAST_BARRIERS ? "workgroup" : "plain",
+            .kernels = from->features & GPU_FEATURE_FAST_BARRIERS ? "workgroup"
+                       : from->features & GPU_FEATURE_FAST_TEXELS ? "texel"
+                                                                  : "plain",
         };
         memcpy(d->name, from->name, sizeof(d->name));
         memcpy(d->driver, from->driver, sizeof(d->driver));

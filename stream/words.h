@@ -8,9 +8,10 @@
 
 #include "runtime/base.h"
 
-#define WORDS_MAX_TOKENS 256 /* a longer word is cut: a looping model must not grow without bound  \
-                              */
-#define TEXT_TOKEN_WORD 0u   /* marks a word boundary; the padding token is in the configuration */
+#define WORDS_MAX_TOKENS                                                                           \
+    256                    /* a longer word is cut: a looping model must not grow without bound    \
+                            */
+#define TEXT_TOKEN_WORD 0u /* marks a word boundary; the padding token is in the configuration */
 
 struct words {
     uint32_t delay;       /* audio delay, steps */

@@ -17,6 +17,7 @@ enum { SHORT_ROWS = 4 };
 static bool make_directory(struct report *report, const char *path)
 {
     char part[PATH_MAX];
+    struct stat info;
     if (strlen(path) >= sizeof(part))
         errno = ENAMETOOLONG;
     else
@@ -26,8 +27,12 @@ static bool make_directory(struct report *report, const char *path)
             part[length] = '\0';
             if (length && mkdir(part, 0777) != 0 && errno != EEXIST)
                 break;
-            if (!*end)
+            if (!*end && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
                 return true;
+            if (!*end) {
+                errno = ENOTDIR;
+                break;
+            }
         }
     report_error(report, "%s: %s", path, strerror(errno));
     return false;

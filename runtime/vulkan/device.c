@@ -93,6 +93,8 @@ static bool contains(const char *text, const char *part)
     return false;
 }
 
+#define LARGEST_INDEX 99
+
 /* UINT32_MAX: not a number, or too large for an index. */
 static uint32_t parse_index(const char *text)
 {
@@ -147,8 +149,9 @@ static enum status choose(gpu_device *device, const char *wanted)
         if (names_used < sizeof(names))
             names_used += (size_t)snprintf(names + names_used, sizeof(names) - names_used,
                                            "%s%u: %s", i ? ", " : "", i, candidate.info.name);
-        /* A number that is no index may be part of a name, such as 4090. */
-        bool match = !wanted || (index < n ? i == index : contains(candidate.info.name, wanted));
+        /* A small number is an index; a large one may be part of a name, such as 4090. */
+        bool match = !wanted ||
+                     (index <= LARGEST_INDEX ? i == index : contains(candidate.info.name, wanted));
         if (match && rank(&candidate.info) > best) {
             best = rank(&candidate.info);
             device->physical = candidate;
