@@ -67,4 +67,9 @@ enum status config_read(const struct log *log, const struct source *source,
 struct gguf_writer;
 enum status config_write(struct gguf_writer *writer, const struct model_config *config);
 
+/* Whether every tensor that the configuration calls for is there (names only; shapes are checked
+ * when they are planned). ERROR_FORMAT names the first that is missing. */
+enum status config_check_complete(const struct log *log, const struct source *source,
+                                  const struct model_config *config);
+
 #endif

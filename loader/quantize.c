@@ -311,6 +311,8 @@ static enum status open_source(struct job *job, const char *from)
     if (!status)
         status = config_read(job->log, job->source, &job->config);
     if (!status)
+        status = config_check_complete(job->log, job->source, &job->config);
+    if (!status)
         status = tokenizer_open(job->log, job->source, &job->tokenizer);
     if (!status)
         job->config.mimi.n_q = MAX(job->config.lm.dep_q, job->config.lm.n_q - job->config.lm.dep_q);

@@ -439,6 +439,8 @@ fi
 refuses "misshapen tensor" 1 'text_linear\.weight' transcribe --model "$tmp/checkpoint" "$recording"
 checkpoint '' 's/"out_norm\.alpha"/"out_norm.alphb"/'
 refuses "missing tensor" 1 'out_norm\.alpha' transcribe --model "$tmp/checkpoint" "$recording"
+refuses "missing tensor, quantize" 1 'out_norm\.alpha' quantize "$tmp/checkpoint" -o "$tmp/incomplete.gguf" --type f16
+check "no file of an incomplete checkpoint" test ! -e "$tmp/incomplete.gguf"
 prints "validation layers" "$said" transcribe -q --validation "$recording"
 
 # --- The cache, and full disks ----------------------------------------------------------------------------------
