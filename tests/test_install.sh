@@ -72,7 +72,7 @@ pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
 add_executable(example example.c)
 target_link_libraries(example PRIVATE stapes::stapes PkgConfig::SNDFILE)
 END
-check "configure with CMake" cmake -S "$tmp/project" -B "$tmp/project/build" -DCMAKE_PREFIX_PATH="$prefix"
+check "configure with CMake" cmake -G Ninja -S "$tmp/project" -B "$tmp/project/build" -DCMAKE_PREFIX_PATH="$prefix"
 check "build with CMake" cmake --build "$tmp/project/build"
 
 # --- Run them -------------------------------------------------------------------------------------------
