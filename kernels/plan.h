@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Plans: how many workgroups of which specialization a dispatch takes. plan.c has those of weights,
- * plan_state.c the others. Specialization constant 0 is the workgroup's size everywhere; a plan's
- * comment says what the next ones are.
+ * Plans: how many workgroups of which specialization a dispatch takes. plan_matmul.c has those of
+ * matrix products, plan.c those of other weights, plan_state.c the others. Specialization constant
+ * 0 is the workgroup's size everywhere; a plan's comment says what the next ones are.
  */
 #ifndef STAPES_KERNELS_PLAN_H
 #define STAPES_KERNELS_PLAN_H

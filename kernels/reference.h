@@ -12,6 +12,9 @@
 /* A NaN. checkgpu fills 'o' bindings with it before the reference and before the kernel run; a word
  * that is still poison after the reference must be poison after the kernel. */
 #define CASE_POISON 0xffa5a5a5u
+/* Case numbers from here on are the bench's: the shapes that stt-1b, stt-2.6b and Mimi have, which
+ * would make the tests slow. A row without any is benched on its largest test case. */
+#define CASE_BENCH 0x10000u
 
 /* One case: parameters and host copies of what is bound. Buffers come from the case's arena
  * (case_buffer) and are freed with it. */

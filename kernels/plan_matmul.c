@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/plan.h"
+
+bool suits_few_columns(const void *params)
+{
+    const struct matmul_params *p = params;
+    return p->per_slot <= 8;
+}
+
+static bool x_in_texels(const struct matmul_params *p)
+{
+    return (p->x_base | p->x_slot_stride | p->x_col_stride) % 4 == 0;
+}
+
+/* A texel holds 4 elements of f32, 8 and more of the other types. */
+bool suits_texels_of_4(const void *params)
+{
+    const struct matmul_params *p = params;
+    return p->k % 4 == 0 && x_in_texels(p);
+}
+
+bool suits_texels_of_8(const void *params)
+{
+    const struct matmul_params *p = params;
+    return p->k % 8 == 0 && x_in_texels(p);
+}
+
+/* Whether load_x may read four words at once. */
+static bool x_aligned(const struct matmul_params *p)
+{
+    return (p->x_base | p->x_slot_stride | p->x_col_stride) % 4 == 0;
+}
+
+static uint32_t log2_floor(uint32_t value)
+{
+    uint32_t log = 0;
+    while (value >>= 1)
+        log++;
+    return log;
+}
+
+static uint32_t log2_ceil(uint32_t value)
+{
+    return value <= 1 ? 0 : log2_floor(value - 1) + 1;
+}
+
+/* A tile of r rows and c columns loads r weights (fewer of packed types) and c activations for r *
+ * c products, and loads are what a CPU device is slow at: square and large is best, as long as
+ * enough invocations remain for the cores and their lanes. Columns of different slots share a tile
+ * where a slot has one column; the order of a sum is the same in every tile. Specialization: 1 rows
+ * and 2 columns of a tile, 3 log2 of the invocations along the rows, 4 unused, 5 flags. */
+void plan_matmul(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    const uint32_t enough = 48;
+    const uint32_t least_rows = p->flags & MATMUL_GATE ? 2 : 1;
+    const bool single = p->per_slot == 1;
+    const uint32_t strip = single ? p->cols : p->per_slot;
+    uint32_t rows = 1u << MIN(log2_ceil(p->rows), 4);
+    uint32_t cols = 1u << MIN(log2_ceil(strip), single ? 2 : 4);
+
+    while (rows * cols > 64 || (rows > 8 && cols > 4)) {
+        if (rows >= cols)
+            rows /= 2;
+        else
+            cols /= 2;
+    }
+    while (div_up(p->rows, rows) * (single ? 1 : div_up(strip, cols)) < enough) {
+        if (rows > least_rows && (rows >= cols || single))
+            rows /= 2;
+        else if (cols > 1 && !single)
+            cols /= 2;
+        else
+            break;
+    }
+    const uint32_t row_tiles = div_up(p->rows, rows), col_tiles = div_up(strip, cols);
+    const uint64_t tiles = (uint64_t)row_tiles * col_tiles;
+    const uint32_t local_size = tiles < 256 ? 8 : tiles < 1024 ? 16 : 32;
+    uint32_t lanes = MIN(log2_ceil(row_tiles), log2_floor(local_size));
+    while (lanes < log2_floor(local_size) && local_size >> lanes > col_tiles)
+        lanes++;
+
+    plan->n_spec = 6;
+    plan->spec[0] = local_size;
+    plan->spec[1] = MAX(rows, least_rows);
+    plan->spec[2] = cols;
+    plan->spec[3] = lanes;
+    plan->spec[4] = 0;
+    plan->spec[5] = p->flags;
+    plan->groups[0] = div_up(p->rows, plan->spec[1] << lanes);
+    plan->groups[1] = div_up(strip, cols * (local_size >> lanes));
+    plan->groups[2] = single ? 1 : p->cols / p->per_slot;
+}
+
+/* Fetches are cheap: small tiles, so that the accumulators stay in registers. Specialization as
+ * plan_matmul's. */
+void plan_matmul_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    const uint32_t local_size = 16, enough = 64;
+    const uint32_t least_rows = p->flags & MATMUL_GATE ? 2 : 1;
+    const bool single = p->per_slot == 1;
+    const uint32_t strip = single ? p->cols : p->per_slot;
+    uint32_t rows = 1u << MIN(log2_ceil(p->rows), 2), cols = 1u << MIN(log2_ceil(strip), 2);
+    while (rows > least_rows && div_up(p->rows, rows) * (single ? 1 : div_up(strip, cols)) < enough)
+        rows /= 2;
+    rows = MAX(rows, least_rows);
+    const uint32_t row_tiles = div_up(p->rows, rows), col_tiles = div_up(strip, cols);
+    uint32_t lanes = MIN(log2_ceil(row_tiles), log2_floor(local_size));
+    while (lanes < log2_floor(local_size) && local_size >> lanes > col_tiles)
+        lanes++;
+    plan->n_spec = 6;
+    plan->spec[0] = local_size;
+    plan->spec[1] = rows;
+    plan->spec[2] = cols;
+    plan->spec[3] = lanes;
+    plan->spec[4] = 0;
+    plan->spec[5] = p->flags;
+    plan->groups[0] = div_up(p->rows, rows << lanes);
+    plan->groups[1] = div_up(strip, cols * (local_size >> lanes));
+    plan->groups[2] = single ? 1 : p->cols / p->per_slot;
+}
+
+/* Specialization: 1 rows and 2 columns of a group, 3 log2 of its invocations, 4 x is aligned,
+ * 5 flags. The number of columns picks only how many share a read of the weights; what it picks
+ * does not change the order of any sum. */
+void plan_matmul_wg(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    const uint32_t local_size = 64;
+    const uint32_t rows = p->rows >= 2048 ? 4 : 2;
+    const uint32_t cols = p->cols >= 3 ? 4 : p->cols;
+    const uint32_t lanes = MIN(MAX(log2_floor(p->k / 8), 3), 6);
+
+    plan->n_spec = 6;
+    plan->spec[0] = local_size;
+    plan->spec[1] = rows;
+    plan->spec[2] = cols;
+    plan->spec[3] = lanes;
+    plan->spec[4] = x_aligned(p);
+    plan->spec[5] = p->flags;
+    plan->groups[0] = div_up(p->rows, rows * (local_size >> lanes));
+    plan->groups[1] = div_up(p->cols, cols);
+    plan->groups[2] = 1;
+}
