@@ -69,7 +69,7 @@ struct gpu_device_params {
     struct log log;
     const char *device; /* index in decimal (up to 99), or part of a name (case ignored); NULL: the
                          * best one: discrete, integrated, virtual, other, CPU, in this order */
-    const char *cache_dir;       /* pipeline cache: created where missing; NULL: no cache on disk */
+    const char *cache_dir; /* pipelines and the like: created where missing; NULL: nothing on disk */
     uint64_t memory_limit_bytes; /* refuse to allocate more device memory than this; 0: no limit */
     bool validation; /* Khronos validation layer with synchronization validation; its messages are
                       * logged as errors and counted. ERROR_UNSUPPORTED if it is not installed. */
@@ -89,6 +89,12 @@ uint64_t gpu_device_memory_left(const gpu_device *device);
 /* Calls into the driver that allocate, record, or write descriptors, since the device was made. A
  * steady state does not move it. */
 uint64_t gpu_device_work_count(const gpu_device *device);
+
+/* A file beside the pipeline cache, for this device and driver alone; `kind` begins its name. Nothing
+ * is kept where the device has no cache_dir. Reading returns false where there is none, or a damaged
+ * one (logged as a warning); *data is the caller's to free. A failed write is logged as a warning. */
+bool gpu_cache_read(gpu_device *device, const char *kind, void **data, size_t *bytes);
+void gpu_cache_write(gpu_device *device, const char *kind, const void *data, size_t bytes);
 
 enum gpu_memory {
     GPU_MEMORY_DEVICE,   /* fastest for the device, not mapped */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The pipeline cache on disk. Drivers trust what they are given, so the blob is wrapped in a header
- * with a checksum, and the file's name says which driver it is for.
+ * Files of the cache directory: the pipeline cache, and what callers keep beside it. Drivers trust
+ * what they are given, so a blob is wrapped in a header with a checksum, and the file's name says
+ * which driver it is for.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "runtime/vulkan/vk.h"
@@ -34,17 +35,18 @@ static uint64_t fnv1a(const unsigned char *data, size_t bytes)
     return hash;
 }
 
-static char *cache_path(const gpu_device *device, const char *dir)
+/* malloc'd; NULL without memory */
+static char *cache_path(const gpu_device *device, const char *dir, const char *kind)
 {
     const VkPhysicalDeviceProperties *p = &device->physical.properties;
     char uuid[2 * VK_UUID_SIZE + 1];
-    size_t bytes = strlen(dir) + 128;
+    size_t bytes = strlen(dir) + strlen(kind) + 128;
     char *path = malloc(bytes);
     if (!path)
         return NULL;
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
         snprintf(uuid + 2 * i, 3, "%02x", p->pipelineCacheUUID[i]);
-    snprintf(path, bytes, "%s/pipelines-%04x-%04x-%08x-%s.bin", dir, p->vendorID, p->deviceID,
+    snprintf(path, bytes, "%s/%s-%04x-%04x-%08x-%s.bin", dir, kind, p->vendorID, p->deviceID,
              p->driverVersion, uuid);
     return path;
 }
@@ -64,7 +66,7 @@ static void *read_blob(const char *path, size_t *bytes, const char **why)
     if (fread(&header, sizeof(header), 1, file) != 1 ||
         memcmp(header.magic, cache_magic, sizeof(cache_magic)) ||
         header.header_bytes != sizeof(header)) {
-        *why = "it is not a pipeline cache";
+        *why = "it is not a file of this cache";
         goto done;
     }
     if (header.version != CACHE_VERSION) {
@@ -103,8 +105,9 @@ enum status vk_cache_load(gpu_device *device, const char *dir)
     void *blob = NULL;
     const char *why = NULL;
     if (dir && *dir) {
-        cache->path = cache_path(device, dir);
-        if (!cache->path)
+        cache->path = cache_path(device, dir, "pipelines");
+        cache->dir = strdup(dir);
+        if (!cache->path || !cache->dir)
             return log_error(&device->log, ERROR_MEMORY,
                              "out of memory for the pipeline cache's name");
         blob = read_blob(cache->path, &cache->loaded_bytes, &why);
@@ -219,4 +222,26 @@ void vk_cache_save(gpu_device *device)
         log_write(&device->log, LOG_WARNING, "cannot write the pipeline cache %s: %s", cache->path,
                   strerror(errno));
     free(blob);
+}
+
+bool gpu_cache_read(gpu_device *device, const char *kind, void **data, size_t *bytes)
+{
+    const char *why = NULL;
+    char *path = device->cache.dir ? cache_path(device, device->cache.dir, kind) : NULL;
+    if (!path)
+        return false;
+    void *blob = read_blob(path, bytes, &why);
+    if (why)
+        log_write(&device->log, LOG_WARNING, "%s is ignored: %s", path, why);
+    free(path);
+    *data = blob;
+    return blob != NULL;
+}
+
+void gpu_cache_write(gpu_device *device, const char *kind, const void *data, size_t bytes)
+{
+    char *path = device->cache.dir ? cache_path(device, device->cache.dir, kind) : NULL;
+    if (path && (!make_parents(path) || !write_file(path, data, bytes)))
+        log_write(&device->log, LOG_WARNING, "cannot write %s: %s", path, strerror(errno));
+    free(path);
 }

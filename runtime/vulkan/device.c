@@ -288,6 +288,7 @@ void gpu_device_destroy(gpu_device **handle)
         vk_close_device(device->handle, vk);
     }
     free(device->cache.path);
+    free(device->cache.dir);
     vk_instance_deinit(&device->instance);
     free(device);
 }

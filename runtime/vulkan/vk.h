@@ -131,7 +131,7 @@ void vk_cache_save(gpu_device *device);
 
 struct vk_cache {
     VkPipelineCache handle;
-    char *path;          /* NULL: nothing on disk */
+    char *dir, *path;    /* NULL: nothing on disk */
     size_t loaded_bytes; /* of the driver's blob */
 };
 
