@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/plan.h"
+#include "kernels/tune.h"
 #include "kernels_spv.h" /* generated: NAME_spv of every row */
 
 const struct kernel_info kernel_table[KERNEL_COUNT] = {
@@ -43,6 +44,7 @@ struct kernel_set {
     uint32_t features; /* enum gpu_feature that rows may ask for */
     bool plain;
     bool forced[KERNEL_COUNT];
+    struct tuner *tuner; /* NULL: the last row that suits is taken for the fastest */
     struct pipeline *pipelines;
     size_t n_pipelines, capacity;
 };
@@ -145,6 +147,7 @@ void kernel_set_destroy(kernel_set **set)
         return;
     for (size_t i = 0; i < (*set)->n_pipelines; i++)
         gpu_pipeline_destroy((*set)->device, &(*set)->pipelines[i].pipeline);
+    tuner_destroy(&(*set)->tuner);
     free((*set)->pipelines);
     free(*set);
     *set = NULL;
@@ -155,22 +158,42 @@ gpu_device *kernel_set_device(const kernel_set *set)
     return set->device;
 }
 
+enum status kernel_set_tune(kernel_set *set)
+{
+    if (set->plain || !(gpu_device_get_info(set->device)->features & GPU_FEATURE_TIMESTAMPS))
+        return OK;
+    return tuner_create(set->device, &set->tuner);
+}
+
+void kernel_set_tuned(kernel_set *set)
+{
+    tuner_destroy(&set->tuner);
+}
+
+/* The rows that can make a dispatch, in the order of the table; only forced ones if there are any. */
+static size_t find_candidates(const kernel_set *set, enum kernel_id base, const void *params,
+                              enum kernel_id ids[KERNEL_COUNT])
+{
+    size_t n = 0;
+    ids[n++] = base;
+    bool forced = set->forced[base];
+    for (int i = 0; i < KERNEL_COUNT && !set->plain; i++) {
+        const enum kernel_id id = (enum kernel_id)i;
+        if (id == base || kernel_table[i].base != base || !runs(set, id) ||
+            !kernel_table[i].suits(params) || (forced && !set->forced[i]))
+            continue;
+        if (set->forced[i] && !forced)
+            n = 0;
+        forced |= set->forced[i];
+        ids[n++] = id;
+    }
+    return n;
+}
+
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params)
 {
-    enum kernel_id choice = base;
-    bool forced = set->forced[base];
-    if (set->plain)
-        return base;
-    for (int i = 0; i < KERNEL_COUNT; i++) {
-        const enum kernel_id id = (enum kernel_id)i;
-        if (kernel_table[i].base != base || !runs(set, id) || !kernel_table[i].suits(params))
-            continue;
-        if (forced && !set->forced[i])
-            continue;
-        choice = id;
-        forced = set->forced[i];
-    }
-    return choice;
+    enum kernel_id ids[KERNEL_COUNT];
+    return ids[find_candidates(set, base, params, ids) - 1];
 }
 
 static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct kernel_plan *plan,
@@ -246,10 +269,41 @@ void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_b
     }
 }
 
+/* The row of a dispatch: what was or is now measured to be fastest, else the table's last. */
+static enum status pick(kernel_set *set, enum kernel_id base, const void *params,
+                        const struct gpu_range *ranges, enum kernel_id *out)
+{
+    enum kernel_id ids[KERNEL_COUNT];
+    struct tune_candidate candidates[KERNEL_COUNT];
+    const size_t n = find_candidates(set, base, params, ids);
+    *out = ids[n - 1];
+    if (n == 1 || !set->tuner || !tuner_wants(set->tuner, base, params, ranges))
+        return OK;
+    const enum kernel_id known = tuner_known(set->tuner, base, params);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] == known) {
+            *out = known;
+            return OK;
+        }
+    for (size_t i = 0; i < n; i++) {
+        struct tune_candidate *c = &candidates[i];
+        *c = (struct tune_candidate){.id = ids[i]};
+        kernel_table[c->id].plan(params, &c->plan);
+        const enum status status = get_pipeline(set, c->id, &c->plan, &c->pipeline);
+        if (status)
+            return status;
+    }
+    size_t best = n - 1;
+    const enum status status =
+        tuner_measure(set->tuner, base, params, ranges, candidates, n, &best);
+    *out = ids[best];
+    return status;
+}
+
 enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base,
                             const void *params, const struct gpu_range *ranges)
 {
-    const enum kernel_id id = kernel_set_choose(set, base, params);
+    enum kernel_id id = base;
     struct kernel_plan plan = {.n_spec = 0};
     struct gpu_binding bindings[GPU_MAX_BINDINGS];
     const gpu_pipeline *pipeline = NULL;
@@ -257,8 +311,11 @@ enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_i
     if (!ranges[0].buffer)
         return log_error(gpu_device_log(set->device), ERROR_ARGUMENT, "%s: binding 0 has no buffer",
                          kernel_table[id].name);
+    enum status status = pick(set, base, params, ranges, &id);
+    if (status)
+        return status;
     kernel_table[id].plan(params, &plan);
-    enum status status = get_pipeline(set, id, &plan, &pipeline);
+    status = get_pipeline(set, id, &plan, &pipeline);
     if (status)
         return status;
     kernel_bind(id, ranges, bindings);
