@@ -88,7 +88,7 @@ struct stapes_model {
     struct plan *plan;
     struct model_config config;
     struct tokenizer *tokenizer;
-    bool has_taps, timed;
+    bool has_taps, timed, tune;
     bool failed; /* the device failed: only close */
     uint32_t slots;
     uint32_t n_codes;

@@ -158,7 +158,12 @@ static enum status open_device(stapes_model *m, const struct stapes_model_params
         .validation = params->validation != 0,
     };
     const enum status status = gpu_device_create(&device, &m->device);
-    return status ? status : kernel_set_create(m->device, params->kernels, &m->kernels);
+    if (status)
+        return status;
+    m->tune = params->tune == STAPES_TUNE_ON ||
+              (params->tune == STAPES_TUNE_AUTO &&
+               gpu_device_get_info(m->device)->type != GPU_TYPE_CPU);
+    return kernel_set_create(m->device, params->kernels, &m->kernels);
 }
 
 static enum status make_slots(stapes_model *m)

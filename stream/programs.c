@@ -71,7 +71,7 @@ static enum status record_program(stapes_model *m, enum program_kind kind, uint3
     return OK;
 }
 
-enum status programs_create(stapes_model *m)
+static enum status record_all(stapes_model *m)
 {
     for (uint32_t i = 0; i < MAX_PROGRAMS; i++) {
         const uint32_t slots = MIN(1u << i, m->slots);
@@ -84,6 +84,15 @@ enum status programs_create(stapes_model *m)
             break;
     }
     return OK;
+}
+
+enum status programs_create(stapes_model *m)
+{
+    enum status status = m->tune ? kernel_set_tune(m->kernels) : OK;
+    if (status == OK)
+        status = record_all(m);
+    kernel_set_tuned(m->kernels);
+    return status;
 }
 
 void programs_destroy(stapes_model *m)

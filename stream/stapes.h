@@ -101,6 +101,12 @@ STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_
 /* --- Model ---------------------------------------------------------------------------------------
  */
 
+/* Which form of a matrix product is fastest can be measured when a model is opened for the first time on
+ * a device (well under a second on a GPU; kept in cache_dir). Each form is checked on the way, and one
+ * that computes something else than the plain form is not used. The forms add up in different orders, so
+ * that another choice may change the last bits of a result: force one (kernels) to exclude that. */
+enum stapes_tune { STAPES_TUNE_AUTO /* not on CPU devices */, STAPES_TUNE_ON, STAPES_TUNE_OFF };
+
 struct stapes_model_params {
     const char *path;      /* GGUF (one or split), or an upstream checkpoint directory. Required. */
     const char *device;    /* index or part of a name; NULL: the best there is */
@@ -108,6 +114,7 @@ struct stapes_model_params {
     const char *cache_dir; /* where compiled pipelines are kept between runs; NULL: nowhere */
     uint64_t memory_limit_bytes; /* fail instead of taking more device memory; 0: no limit */
     const char *kernels; /* NULL: the best; "plain"; "workgroup"; or a list of rows to force */
+    enum stapes_tune tune;
     stapes_log_fn *log;
     void *log_user;
     /* Progress of loading, bytes; returns 0 to stop (stapes_model_open: STAPES_ERROR_AGAIN). */

@@ -70,6 +70,11 @@ static void tune_cpu_driver(const char *path, uint32_t slots)
         setenv("LP_NUM_THREADS", "0", 0);
 }
 
+const char *const tune_choices[] = {[STAPES_TUNE_AUTO] = "auto",
+                                    [STAPES_TUNE_ON] = "on",
+                                    [STAPES_TUNE_OFF] = "off",
+                                    NULL};
+
 static int show_loading(void *user, uint64_t done, uint64_t total)
 {
     report_progress(user, "loading", done, total);
@@ -87,6 +92,7 @@ int model_open(struct report *report, const struct model_options *options, uint3
         .cache_dir = options->cache_dir,
         .memory_limit_bytes = options->max_memory,
         .kernels = options->kernels,
+        .tune = (enum stapes_tune)options->tune,
         .log = report_library,
         .log_user = report,
         .progress = show_loading,

@@ -11,8 +11,11 @@
 struct model_options {
     const char *path, *device, *kernels, *cache_dir;
     uint64_t max_memory;
+    int tune; /* enum stapes_tune */
     bool validation, quiet, verbose;
 };
+
+extern const char *const tune_choices[];
 
 /* Rows for a command whose options have a `struct model_options model`. */
 #define MODEL_OPTION_ROWS(options)                                                                 \
@@ -39,6 +42,14 @@ struct model_options {
              "Force kernels: \"plain\" for the plain form of each, \"workgroup\" for those that "  \
              "use workgroups, or names of variants with commas between them. For tests and "       \
              "measurements."},                                                                     \
+        {.name = "tune",                                                                           \
+         .kind = OPTION_CHOICE,                                                                    \
+         .offset = offsetof(options, model.tune),                                                  \
+         .value = "WHEN",                                                                          \
+         .choices = tune_choices,                                                                  \
+         .help = "Whether the first run on a device measures which form of each matrix product "   \
+                 "is the fastest there, and checks them: \"auto\" on GPUs, \"on\" or "         \
+                 "\"off\". What was found is kept in the cache directory. Default: auto."},      \
         {.name = "cache-dir",                                                                      \
          .kind = OPTION_STRING,                                                                    \
          .offset = offsetof(options, model.cache_dir),                                             \
