@@ -12,7 +12,7 @@ build=(
     libvulkan1 mesa-vulkan-drivers
 )
 tests=(
-    clang libclang-rt-14-dev vulkan-validationlayers man-db groff
+    clang libclang-rt-14-dev vulkan-validationlayers chromium-common man-db groff
 )
 
 case "${1-}" in
