@@ -8,37 +8,16 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
+#include "bench/host.h"
 #include "loader/tensor.h"
 #include "tests/support.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define READ_BYTES (4u << 20)
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Bytes of this process's largest resident set so far. */
-static double peak_bytes(void)
-{
-    char line[256];
-    double kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "VmHWM: %lf", &kib) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return kib * 1024;
-}
 
 /* Reads every file of a model once, and returns bytes a second. */
 static double plain_read(const char *path, double *bytes)
@@ -53,7 +32,7 @@ static double plain_read(const char *path, double *bytes)
     for (uint32_t i = 0; i < source_count(source); i++)
         if (source_tensor(source, i)->file >= files)
             files = source_tensor(source, i)->file + 1;
-    const double start = now();
+    const double start = host_now();
     for (uint32_t f = 0; f < files; f++) {
         const int fd = open(source_file(source, f), O_RDONLY);
         ssize_t n;
@@ -62,7 +41,7 @@ static double plain_read(const char *path, double *bytes)
         if (fd >= 0)
             close(fd);
     }
-    const double seconds = now() - start;
+    const double seconds = host_now() - start;
     source_close(&source);
     free(buffer);
     return *bytes / seconds;
@@ -91,7 +70,7 @@ int main(int argc, char **argv)
         stapes_devices(NULL, NULL, devices, &count);
         for (uint32_t d = 0; d < count && d < 16; d++)
             cpu |= !strcmp(devices[d].name, info.device) && !strcmp(devices[d].type, "cpu");
-        const double peak = peak_bytes(), host = peak - (cpu ? (double)info.device_peak_bytes : 0);
+        const double host = host_peak_bytes() - (cpu ? (double)info.device_peak_bytes : 0);
         const double rate = (double)info.file_bytes / info.load_seconds;
         printf("%s: %s\n  %.1f MB of tensors in %.2f s (pipelines included): %.2f GB/s, a plain "
                "read of the file %.2f GB/s (%.1f times)\n"

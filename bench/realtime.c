@@ -6,23 +6,14 @@
  * bench_realtime [--device NAME] [--kernels LIST] [--limit RTF] MODEL WAV...: exit status 1 if the
  * real-time factor (seconds of work a second of sound) exceeds the limit. --timed: by stage, too.
  */
-#define _POSIX_C_SOURCE 200809L
-
+#include "bench/host.h"
 #include "tests/support.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_FRAMES 4096
 #define MAX_STAGES 32
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -56,7 +47,7 @@ static void add_times(stapes_model *model)
 /* Seconds of work for one recording, silence at its end included. */
 static double whole(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples)
 {
-    const double start = now();
+    const double start = host_now();
     for (size_t at = 0; at < samples;) {
         size_t taken;
         if (stapes_stream_feed(stream, pcm + at, samples - at, &taken) < 0)
@@ -67,7 +58,7 @@ static double whole(stapes_model *model, stapes_stream *stream, const float *pcm
     while (stapes_model_run(model, STAPES_RUN_WAIT) == STAPES_ERROR_AGAIN)
         poll_all(stream);
     poll_all(stream);
-    return now() - start;
+    return host_now() - start;
 }
 
 int main(int argc, char **argv)
@@ -105,10 +96,10 @@ int main(int argc, char **argv)
         stapes_model_run(model, STAPES_RUN_WAIT);
         for (size_t at = 0; at + info.frame_samples <= samples && n_frames < MAX_FRAMES;
              at += info.frame_samples) {
-            const double start = now();
+            const double start = host_now();
             stapes_stream_feed(stream, pcm + at, info.frame_samples, NULL);
             stapes_model_run(model, STAPES_RUN_WAIT);
-            frames[n_frames++] = now() - start;
+            frames[n_frames++] = host_now() - start;
             add_times(model);
             poll_all(stream);
         }
