@@ -123,6 +123,12 @@ double model_pad_seconds(const stapes_model *model);
 enum status programs_create(stapes_model *model);
 void programs_destroy(stapes_model *model);
 
+/* seek.c, for benches alone: all slots go on as if they had made `step` steps of sound (step > 0),
+ * so that a window is full without the wait. Keys and values become small and finite, what
+ * convolutions keep stays; so what comes out says nothing. Nothing may be in flight, and no stream
+ * before its first step. */
+enum status model_seek(stapes_model *model, uint32_t step);
+
 /* scheduler.c */
 enum status scheduler_run(stapes_model *model, bool wait);
 /* Forgets what is in flight for a stream. */
