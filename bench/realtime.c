@@ -40,6 +40,8 @@ static void add_times(stapes_model *model)
     for (uint32_t i = 0; i < n; i++) {
         sums[i].name = stages[i].name;
         sums[i].seconds += stages[i].seconds;
+        sums[i].dispatches = stages[i].dispatches;
+        sums[i].barriers = stages[i].barriers;
     }
     n_sums = n;
 }
@@ -113,7 +115,8 @@ int main(int argc, char **argv)
            n_frames, frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3,
            frames[n_frames * 99 / 100] * 1e3);
     for (uint32_t i = 0; i < n_sums; i++)
-        printf("  %-20s %8.3f ms a frame\n", sums[i].name, sums[i].seconds * 1e3 / n_frames);
+        printf("  %-20s %8.3f ms a frame, %3u dispatches, %3u barriers\n", sums[i].name,
+               sums[i].seconds * 1e3 / n_frames, sums[i].dispatches, sums[i].barriers);
     stapes_stream_destroy(&stream);
     close_model(&model);
     if (limit > 0 && work / sound > limit) {

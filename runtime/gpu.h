@@ -182,6 +182,9 @@ struct gpu_program_counts {
     uint32_t dispatches, copies, barriers;
 };
 struct gpu_program_counts gpu_program_get_counts(const gpu_program *program);
+/* The share of stage number `stage`, in the order of gpu_program_times. A barrier counts for the
+ * stage that waits. */
+struct gpu_program_counts gpu_program_stage_counts(const gpu_program *program, uint32_t stage);
 
 /* Stage times of the last finished submit of a timed program, nanoseconds. Writes at most *count
  * and sets *count to the number of stages. The device must be idle for this program. */

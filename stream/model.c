@@ -281,8 +281,11 @@ int stapes_model_times(stapes_model *m, struct stapes_stage *stages, uint32_t *c
     const enum status status = gpu_program_times(m->last_program, names, ns, &n);
     if (status)
         return status;
-    for (uint32_t i = 0; i < MIN(n, *count); i++)
-        stages[i] = (struct stapes_stage){names[i], ns[i] * 1e-9};
+    for (uint32_t i = 0; i < MIN(n, *count); i++) {
+        const struct gpu_program_counts counts = gpu_program_stage_counts(m->last_program, i);
+        stages[i] =
+            (struct stapes_stage){names[i], ns[i] * 1e-9, counts.dispatches, counts.barriers};
+    }
     *count = n;
     return OK;
 }

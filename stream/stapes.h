@@ -164,6 +164,7 @@ STAPES_API int stapes_model_run(stapes_model *model, enum stapes_run how);
 struct stapes_stage {
     const char *name; /* static */
     double seconds;
+    uint32_t dispatches, barriers; /* that its program has in this stage */
 };
 /* Device times of the stages of the last tick (model opened with .timed, run with WAIT): writes at
  * most *count and sets *count to their number, 0 where the device has no timestamps. */

@@ -656,6 +656,11 @@ static void test_timers(gpu_device *device)
         CHECK(step(program, pipeline, all, all, (struct params){N, 3, 1, 400}) == OK);
     }
     CHECK(gpu_program_end(program) == OK);
+    const struct gpu_program_counts first = gpu_program_stage_counts(program, 0),
+                                    second = gpu_program_stage_counts(program, 1);
+    CHECK(first.dispatches == 3 && first.barriers == 2 && first.copies == 0);
+    CHECK(second.dispatches == 3 && second.barriers == 3 && second.copies == 0);
+    CHECK(gpu_program_stage_counts(program, 2).dispatches == 0);
     bool has = gpu_device_get_info(device)->features & GPU_FEATURE_TIMESTAMPS;
     if (has)
         CHECK_FAILS(ERROR_ARGUMENT, "never submitted",

@@ -23,8 +23,23 @@ enum status vk_timers_create(gpu_program *program)
     return status;
 }
 
+/* Books what was recorded since the last mark on the stage that it began. */
+static void count_stage(gpu_program *program)
+{
+    struct vk_timers *timers = &program->timers;
+    const struct gpu_program_counts now = program->counts, then = timers->at_mark;
+    if (timers->n_marks > 0) {
+        struct gpu_program_counts *sum = &timers->counts[timers->stages[timers->n_marks - 1]];
+        sum->dispatches += now.dispatches - then.dispatches;
+        sum->copies += now.copies - then.copies;
+        sum->barriers += now.barriers - then.barriers;
+    }
+    timers->at_mark = now;
+}
+
 void vk_timers_mark(gpu_program *program)
 {
+    count_stage(program);
     if (program->timers.pool)
         program->device->vk.vkCmdWriteTimestamp(program->commands,
                                                 VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
@@ -59,6 +74,12 @@ enum status gpu_program_stage(gpu_program *program, const char *name)
     if (!status)
         status = program->failed = record_stage(program, name);
     return status;
+}
+
+struct gpu_program_counts gpu_program_stage_counts(const gpu_program *program, uint32_t stage)
+{
+    return stage < program->timers.n_stages ? program->timers.counts[stage]
+                                            : (struct gpu_program_counts){0};
 }
 
 enum status gpu_program_times(gpu_program *program, const char **names, double *ns, uint32_t *count)

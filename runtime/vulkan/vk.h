@@ -217,6 +217,7 @@ struct vk_timers {
     const char *names[VK_MAX_STAGES];
     uint8_t stages[VK_MAX_MARKS]; /* the stage that each mark begins */
     uint32_t n_stages, n_marks;
+    struct gpu_program_counts counts[VK_MAX_STAGES], at_mark; /* of each stage; of all, last mark */
 };
 
 struct vk_view {
