@@ -90,6 +90,18 @@ static enum status plan_tables(struct lm *lm, const struct source *source, struc
     return OK;
 }
 
+static enum status plan_heads(struct lm *lm, struct plan *plan)
+{
+    const struct lm_config *c = lm->config;
+    char text[LM_MAX_HEADS][32];
+    const char *names[LM_MAX_HEADS];
+    for (uint32_t h = 0; h < c->extra_heads; h++) {
+        snprintf(text[h], sizeof(text[h]), "extra_heads.%u.weight", h);
+        names[h] = text[h];
+    }
+    return plan_stack(plan, names, c->extra_heads, c->extra_heads_dim, c->dim, &lm->heads);
+}
+
 enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, uint32_t max_slots,
                     const struct source *source, struct plan *plan, struct buffers *buffers,
                     struct taps *taps, gpu_device *device)
@@ -97,7 +109,6 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
     const struct log *log = gpu_device_log(device);
     const uint32_t d = c->dim, made = 1 + c->dep_q;
     uint32_t max_delay = 0;
-    char name[NAME_MAX_LENGTH];
     enum status status;
     for (uint32_t k = 0; k <= c->n_q; k++)
         max_delay = MAX(max_delay, c->delays[k]);
@@ -115,11 +126,8 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
     if ((status = plan_vector(plan, "out_norm.alpha", d, 0, &lm->out_norm)) ||
         (status = plan_matrix(plan, "text_linear.weight", c->text_card, d, 1, 0, &lm->text_linear)))
         return status;
-    for (uint32_t h = 0; h < c->extra_heads; h++) {
-        snprintf(name, sizeof(name), "extra_heads.%u.weight", h);
-        if ((status = plan_matrix(plan, name, c->extra_heads_dim, d, 1, 0, &lm->heads[h])))
-            return status;
-    }
+    if (c->extra_heads && (status = plan_heads(lm, plan)))
+        return status;
 
     const uint64_t slots = max_slots;
     buffers_want(buffers, &lm->codes, "codes", slots * lm->codes_ring * n_codes);
@@ -232,18 +240,17 @@ static void record_heads(const struct lm *lm, struct recorder *r)
     record_matmul(r, &lm->text_linear,
                   &(struct matmul_args){
                       .x = out, .y = columns_dense(lm->logits, 1, c->text_card), .per_slot = 1});
+    if (c->extra_heads)
+        record_matmul(
+            r, &lm->heads,
+            &(struct matmul_args){
+                .x = out, .y = columns_dense(lm->head_logits, 1, lm->heads.rows), .per_slot = 1});
     record_tap(r, TAP_TEXT_LOGITS, lm->logits, 0, 0, c->text_card);
     const struct argmax_params pick = {r->slots, c->text_card, c->text_card, 1 + c->dep_q, 0};
     record_kernel(r, KERNEL_argmax, &pick,
                   (const struct gpu_range[]){r->state, lm->logits, lm->tokens, lm->margins});
     if (!c->extra_heads)
         return;
-    for (uint32_t h = 0; h < c->extra_heads; h++)
-        record_matmul(
-            r, &lm->heads[h],
-            &(struct matmul_args){.x = out,
-                                  .y = {lm->head_logits, h * width, c->extra_heads * width, width},
-                                  .per_slot = 1});
     const struct head_probs_params probs = {r->slots, c->extra_heads, width};
     record_kernel(r, KERNEL_head_probs, &probs,
                   (const struct gpu_range[]){lm->head_logits, lm->probs});

@@ -30,7 +30,8 @@ struct lm {
     uint32_t max_slots, n_codes, codes_ring;
     uint32_t hidden; /* H of the gate */
 
-    struct weight text_emb, text_linear, heads[LM_MAX_HEADS];
+    struct weight text_emb, text_linear;
+    struct weight heads; /* the extra heads, one below the other */
     struct gpu_range out_norm;
     struct lm_tables tables[CONFIG_MAX_STREAMS];
     uint32_t n_tables;
