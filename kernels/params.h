@@ -153,18 +153,30 @@ struct attention_params {
 };
 
 /* --- Quantizer -----------------------------------------------------------------------------------
- * dist[slot][bin] = sum_i (r[slot][i] - centroid[bin][i])^2 */
-struct vq_dist_params {
-    uint32_t slots, bins, dim;
+ * A row a slot, VQ_ROW(bins, dim) floats: for each VQ_TILE bins a pick, then the residual r[dim]. A
+ * pick: the least distance sum_i (r[i] - centroid[bin][i])^2, the least one of the others, and the
+ * bins of both. Of equal ones the first counts; where none is below VQ_FARTHEST: VQ_FARTHEST, bin 0. */
+#define VQ_TILE 32u
+#define VQ_FARTHEST 3.4e38f
+#define VQ_TILES(bins) (((bins) + VQ_TILE - 1u) / VQ_TILE)
+#define VQ_ROW(bins, dim) (4u * VQ_TILES(bins) + (dim))
+#define VQ_MAX_DIM 2048u /* and a multiple of 4 */
+
+/* vq_step: r of `to` = r of `from`, minus previous[best of its picks] if `picks`; then the picks of
+ * `to`, by the distances from r to centroids. If `picks`, the best of `from` is codebook `codebook`:
+ * if SLOT_AUDIO: codes[slot][frame % codes_ring][codebook] = best. Always: info[slot][codebook] =
+ * (f32 bits of sqrt(best distance), of sqrt(second best distance), index of the second). Rows of
+ * codes and info have n_codes entries. Without `picks`, the picks of `from` are not read. */
+struct vq_step_params {
+    uint32_t slots, bins, dim, picks;
+    uint32_t codebook, n_codes, codes_ring;
 };
 
-/* The first bin of the least distance; r -= centroid[best]; if SLOT_AUDIO:
- * codes[slot][frame % codes_ring][codebook] = best. Always: info[slot][codebook] = (f32 bits of
- * sqrt(best distance), of sqrt(second best distance), index of the second). Rows of codes and info
- * have n_codes entries. */
-struct vq_pick_params {
+/* vq_end: codes and info as above for codebook 0, from the picks of the rows `first`, and, if
+ * n_codes > 1, for codebook n_codes - 1, from those of `rest`. */
+struct vq_end_params {
     uint32_t slots, bins, dim;
-    uint32_t codebook, n_codes, codes_ring;
+    uint32_t n_codes, codes_ring;
 };
 
 /* --- Streaming convolution state ----------------------------------------------------------------

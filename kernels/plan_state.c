@@ -21,20 +21,6 @@ bool suits_head_texels(const void *params)
     return p->head_dim % 4 == 0;
 }
 
-bool suits_vq_dist_texels(const void *params)
-{
-    const struct vq_dist_params *p = params;
-
-    return p->dim % 4 == 0;
-}
-
-bool suits_vq_pick_texels(const void *params)
-{
-    const struct vq_pick_params *p = params;
-
-    return (p->bins | p->dim) % 4 == 0;
-}
-
 bool suits_argmax_texels(const void *params)
 {
     const struct argmax_params *p = params;
@@ -80,13 +66,6 @@ void plan_row_tx(const void *params, struct kernel_plan *plan)
     const struct norm_params *p = params;
 
     plan_parts(plan, p->cols);
-}
-
-void plan_vq_pick_tx(const void *params, struct kernel_plan *plan)
-{
-    const struct vq_pick_params *p = params;
-
-    plan_parts(plan, p->slots);
 }
 
 void plan_slot_each(const void *params, struct kernel_plan *plan)
@@ -167,24 +146,37 @@ void plan_attention(const void *params, struct kernel_plan *plan)
     plan_groups(plan, 256, p->slots * p->per_slot * p->heads);
 }
 
-/* Specialization constants 1 and 2: a tile's bins and slots. */
-void plan_vq_dist(const void *params, struct kernel_plan *plan)
+/* Specialization constants 1 and 2: slots that an invocation takes, and `picks`. */
+void plan_vq_step(const void *params, struct kernel_plan *plan)
 {
-    const struct vq_dist_params *p = params;
-    uint32_t bins = 8, slots = MIN(p->slots, 4);
+    const struct vq_step_params *p = params;
+    uint32_t slots = MIN(p->slots, 4);
 
-    plan_fold(plan, 16, div_up(p->slots, slots) * div_up(p->bins, bins));
+    plan_fold(plan, 8, div_up(p->slots, slots) * VQ_TILES(p->bins));
     plan->n_spec = 3;
-    plan->spec[1] = bins;
-    plan->spec[2] = slots;
+    plan->spec[1] = slots;
+    plan->spec[2] = p->picks != 0;
 }
 
-void plan_vq_dist_wg(const void *params, struct kernel_plan *plan)
+/* Specialization constants 1 and 2: dim and `picks`. */
+void plan_vq_step_wg(const void *params, struct kernel_plan *plan)
 {
-    const struct vq_dist_params *p = params;
+    const struct vq_step_params *p = params;
 
-    plan_groups(plan, 256, div_up(p->bins, 32));
+    plan->n_spec = 3;
+    plan->spec[0] = 256;
+    plan->spec[1] = p->dim;
+    plan->spec[2] = p->picks != 0;
+    plan->groups[0] = VQ_TILES(p->bins);
     plan->groups[1] = p->slots;
+    plan->groups[2] = 1;
+}
+
+void plan_vq_end(const void *params, struct kernel_plan *plan)
+{
+    const struct vq_end_params *p = params;
+
+    plan_fold(plan, 8, p->slots * MIN(p->n_codes, 2));
 }
 
 void plan_conv_state(const void *params, struct kernel_plan *plan)

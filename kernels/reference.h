@@ -31,8 +31,8 @@ struct kernel_case {
         struct rope_table_params rope_table;
         struct rope_kv_params rope_kv;
         struct attention_params attention;
-        struct vq_dist_params vq_dist;
-        struct vq_pick_params vq_pick;
+        struct vq_step_params vq_step;
+        struct vq_end_params vq_end;
         struct conv_state_params conv_state;
         struct conv_replicate_params conv_replicate;
         struct step_inputs_params step_inputs;

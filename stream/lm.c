@@ -241,10 +241,10 @@ static void record_heads(const struct lm *lm, struct recorder *r)
                   &(struct matmul_args){
                       .x = out, .y = columns_dense(lm->logits, 1, c->text_card), .per_slot = 1});
     if (c->extra_heads)
-        record_matmul(
-            r, &lm->heads,
-            &(struct matmul_args){
-                .x = out, .y = columns_dense(lm->head_logits, 1, lm->heads.rows), .per_slot = 1});
+        record_matmul(r, &lm->heads,
+                      &(struct matmul_args){.x = out,
+                                            .y = columns_dense(lm->head_logits, 1, lm->heads.rows),
+                                            .per_slot = 1});
     record_tap(r, TAP_TEXT_LOGITS, lm->logits, 0, 0, c->text_card);
     const struct argmax_params pick = {r->slots, c->text_card, c->text_card, 1 + c->dep_q, 0};
     record_kernel(r, KERNEL_argmax, &pick,

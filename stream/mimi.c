@@ -150,9 +150,14 @@ static enum status plan_quantizer(struct mimi *m, struct plan *plan)
 
 enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t n_codes,
                       uint32_t max_slots, struct plan *plan, struct buffers *buffers,
-                      struct taps *taps)
+                      struct taps *taps, const struct log *log)
 {
     const uint32_t d = config->dimension, cols = max_slots * MIMI_PER_FRAME;
+    const uint64_t vq_row = VQ_ROW(config->bins, config->codebook_dim);
+    if (config->codebook_dim % 4 || config->codebook_dim > VQ_MAX_DIM)
+        return log_error(log, ERROR_UNSUPPORTED,
+                         "codebooks of dimension %u: only multiples of 4 up to %u are supported",
+                         config->codebook_dim, VQ_MAX_DIM);
     m->config = config;
     m->n_codes = n_codes;
     m->max_slots = max_slots;
@@ -176,10 +181,10 @@ enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t
     buffers_want(buffers, &m->attended, "mimi attended", (uint64_t)cols * d);
     buffers_want(buffers, &m->hidden, "mimi hidden", (uint64_t)cols * config->dim_feedforward);
     buffers_want(buffers, &m->latent, "mimi latent", (uint64_t)max_slots * d);
-    buffers_want(buffers, &m->r_first, "mimi residual", (uint64_t)max_slots * config->codebook_dim);
-    buffers_want(buffers, &m->r_rest, "mimi residual", (uint64_t)max_slots * config->codebook_dim);
-    buffers_want(buffers, &m->dist_first, "mimi distances", (uint64_t)max_slots * config->bins);
-    buffers_want(buffers, &m->dist_rest, "mimi distances", (uint64_t)max_slots * config->bins);
+    for (uint32_t i = 0; i < 2; i++) {
+        buffers_want(buffers, &m->vq_first[i], "mimi residual", vq_row * max_slots);
+        buffers_want(buffers, &m->vq_rest[i], "mimi residual", vq_row * max_slots);
+    }
     buffers_want(buffers, &m->info, "mimi decisions", (uint64_t)max_slots * n_codes * 3);
     if (taps) {
         taps_want(taps, TAP_SEANET, MIMI_PER_FRAME * d);
@@ -316,35 +321,56 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
     }
 }
 
+/* Codebook i: from the residual, which codebook 0 and 1 find where the projections wrote it. Rows
+ * change sides in each step. */
+static void record_step(const struct mimi *m, struct recorder *r, struct gpu_range codes,
+                        uint32_t codes_ring, uint32_t i)
+{
+    const struct mimi_config *c = m->config;
+    const struct gpu_range none = {0}, *rows = i ? m->vq_rest : m->vq_first;
+    const bool picks = i > 1;
+    const struct vq_step_params p = {
+        .slots = r->slots,
+        .bins = c->bins,
+        .dim = c->codebook_dim,
+        .picks = picks,
+        .codebook = picks ? i - 1 : 0,
+        .n_codes = m->n_codes,
+        .codes_ring = codes_ring,
+    };
+    record_kernel(r, KERNEL_vq_step, &p,
+                  (const struct gpu_range[]){r->state, rows[i ? (i + 1) % 2 : 0],
+                                             picks ? m->codebooks[i - 1] : none, m->codebooks[i],
+                                             rows[i ? i % 2 : 1], picks ? codes : none,
+                                             picks ? m->info : none});
+}
+
+static void record_projection(const struct mimi *m, struct recorder *r, const struct weight *w,
+                              struct gpu_range rows, enum tap tap)
+{
+    const struct mimi_config *c = m->config;
+    const uint32_t dim = c->codebook_dim, r_at = 4 * VQ_TILES(c->bins);
+    record_matmul(r, w,
+                  &(struct matmul_args){.x = columns_dense(m->latent, 1, c->dimension),
+                                        .y = {rows, r_at, VQ_ROW(c->bins, dim), dim},
+                                        .per_slot = 1});
+    record_tap(r, tap, rows, r_at, 0, dim);
+}
+
 static void record_quantizer(const struct mimi *m, struct recorder *r, struct gpu_range codes,
                              uint32_t codes_ring)
 {
     const struct mimi_config *c = m->config;
-    const struct columns latent = columns_dense(m->latent, 1, c->dimension);
-    record_matmul(r, &m->proj_first,
-                  &(struct matmul_args){.x = latent,
-                                        .y = columns_dense(m->r_first, 1, c->codebook_dim),
-                                        .per_slot = 1});
-    record_tap(r, TAP_PROJ_FIRST, m->r_first, 0, 0, c->codebook_dim);
-    if (m->n_codes > 1) {
-        record_matmul(r, &m->proj_rest,
-                      &(struct matmul_args){.x = latent,
-                                            .y = columns_dense(m->r_rest, 1, c->codebook_dim),
-                                            .per_slot = 1});
-        record_tap(r, TAP_PROJ_REST, m->r_rest, 0, 0, c->codebook_dim);
-    }
-    for (uint32_t i = 0; i < m->n_codes; i++) {
-        const struct gpu_range residual = i ? m->r_rest : m->r_first,
-                               dist = i ? m->dist_rest : m->dist_first;
-        const struct vq_dist_params d = {r->slots, c->bins, c->codebook_dim};
-        const struct vq_pick_params p = {r->slots, c->bins,    c->codebook_dim,
-                                         i,        m->n_codes, codes_ring};
-        record_kernel(r, KERNEL_vq_dist, &d,
-                      (const struct gpu_range[]){residual, m->codebooks[i], dist});
-        record_kernel(
-            r, KERNEL_vq_pick, &p,
-            (const struct gpu_range[]){r->state, dist, m->codebooks[i], residual, codes, m->info});
-    }
+    record_projection(m, r, &m->proj_first, m->vq_first[0], TAP_PROJ_FIRST);
+    if (m->n_codes > 1)
+        record_projection(m, r, &m->proj_rest, m->vq_rest[0], TAP_PROJ_REST);
+    for (uint32_t i = 0; i < m->n_codes; i++)
+        record_step(m, r, codes, codes_ring, i);
+    const struct vq_end_params end = {r->slots, c->bins, c->codebook_dim, m->n_codes, codes_ring};
+    const struct gpu_range none = {0},
+                           rest = m->n_codes > 1 ? m->vq_rest[(m->n_codes - 1) % 2] : none;
+    record_kernel(r, KERNEL_vq_end, &end,
+                  (const struct gpu_range[]){r->state, m->vq_first[1], rest, codes, m->info});
     record_tap(r, TAP_VQ_INFO, m->info, 0, 0, m->n_codes * 3);
 }
 

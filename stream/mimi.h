@@ -54,13 +54,14 @@ struct mimi {
 
     struct weight downsample, proj_first, proj_rest;
     struct gpu_range codebooks[MIMI_MAX_CODEBOOKS];
-    struct gpu_range latent, r_first, r_rest, dist_first, dist_rest, info;
+    struct gpu_range latent, info;
+    struct gpu_range vq_first[2], vq_rest[2]; /* rows of vq_step; first and rest: the two chains */
 };
 
 /* Asks for weights and buffers; `mimi` must not move afterwards. */
 enum status mimi_plan(struct mimi *mimi, const struct mimi_config *config, uint32_t n_codes,
                       uint32_t max_slots, struct plan *plan, struct buffers *buffers,
-                      struct taps *taps);
+                      struct taps *taps, const struct log *log);
 /* After buffers_create: uploads the small constant tables. */
 enum status mimi_init(struct mimi *mimi, gpu_device *device);
 /* Encodes one frame: mimi->pcm -> codes ring [slot][codes_ring][n_codes]. */

@@ -91,7 +91,8 @@ static enum status plan_model(stapes_model *m, const struct source *source, uint
     struct taps *taps = m->has_taps ? &m->taps : NULL;
     enum status status = plan_create(&m->log, m->device, m->kernels, source, &m->plan);
     if (status == OK)
-        status = mimi_plan(&m->mimi, &c->mimi, m->n_codes, m->slots, m->plan, &m->buffers, taps);
+        status = mimi_plan(&m->mimi, &c->mimi, m->n_codes, m->slots, m->plan, &m->buffers, taps,
+                           &m->log);
     if (status == OK)
         status = lm_plan(&m->lm, &c->lm, m->n_codes, m->slots, source, m->plan, &m->buffers, taps,
                          m->device);

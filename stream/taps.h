@@ -16,7 +16,7 @@ enum tap {
     TAP_PROJ_FIRST,
     TAP_PROJ_REST,
     TAP_CODES,   /* the ring of slot 0 */
-    TAP_VQ_INFO, /* vq_pick's info */
+    TAP_VQ_INFO, /* vq_step's info */
     TAP_INPUT_IDS,
     TAP_EMBEDDED,
     TAP_HIDDEN_L0,

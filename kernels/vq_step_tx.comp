@@ -1,4 +1,5 @@
 #version 450
 /* SPDX-License-Identifier: MIT */
 #extension GL_GOOGLE_include_directive : require
-#include "vq_dist.glsl"
+#define TEXELS
+#include "vq_step.glsl"

@@ -1,4 +1,4 @@
 #version 450
 /* SPDX-License-Identifier: MIT */
 #extension GL_GOOGLE_include_directive : require
-#include "vq_pick.glsl"
+#include "vq_step.glsl"
