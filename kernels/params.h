@@ -2,7 +2,7 @@
  *
  * Parameter structs and small layouts that C, GLSL and WGSL must agree on. Included by C and, after
  * `#define uint32_t uint`, by the shaders (kernels/common.glsl does it). Only uint32_t and float
- * members, at most GPU_MAX_PARAMS_BYTES in all. All offsets and strides count 32-bit words.
+ * members, or arrays of them, at most GPU_MAX_PARAMS_BYTES in all. All offsets and strides count 32-bit words.
  *
  * Activations are f32, vectors contiguous, time first: [slot][t][channel]. A *column* is one
  * vector: column c belongs to slot c / per_slot and is its vector t = c % per_slot; its first word
@@ -155,7 +155,8 @@ struct attention_params {
 /* --- Quantizer -----------------------------------------------------------------------------------
  * A row a slot, VQ_ROW(bins, dim) floats: for each VQ_TILE bins a pick, then the residual r[dim]. A
  * pick: the least distance sum_i (r[i] - centroid[bin][i])^2, the least one of the others, and the
- * bins of both. Of equal ones the first counts; where none is below VQ_FARTHEST: VQ_FARTHEST, bin 0. */
+ * bins of both. Of equal ones the first counts; where none is below VQ_FARTHEST, it is that, bin 0.
+ */
 #define VQ_TILE 32u
 #define VQ_FARTHEST 3.4e38f
 #define VQ_TILES(bins) (((bins) + VQ_TILE - 1u) / VQ_TILE)
@@ -163,7 +164,7 @@ struct attention_params {
 #define VQ_MAX_DIM 2048u /* and a multiple of 4 */
 
 /* vq_step: r of `to` = r of `from`, minus previous[best of its picks] if `picks`; then the picks of
- * `to`, by the distances from r to centroids. If `picks`, the best of `from` is codebook `codebook`:
+ * `to`, by the distances from r to centroids. If `picks`, the best of `from` is that of `codebook`:
  * if SLOT_AUDIO: codes[slot][frame % codes_ring][codebook] = best. Always: info[slot][codebook] =
  * (f32 bits of sqrt(best distance), of sqrt(second best distance), index of the second). Rows of
  * codes and info have n_codes entries. Without `picks`, the picks of `from` are not read. */
@@ -180,12 +181,15 @@ struct vq_end_params {
 };
 
 /* --- Streaming convolution state ----------------------------------------------------------------
- * conv_state: at slot * slot_stride lie prefix + frame vectors of `channels`: what a convolution
- * keeps, then what the frame brought. At the end of a tick: if SLOT_RESET the prefix becomes zero;
- * else if SLOT_AUDIO the last `prefix` vectors move to the front. frame may be smaller than
- * prefix. */
+ * conv_state: up to CONV_STATES convolutions; number n has in binding 1 + n, for each slot,
+ * prefix[n] + frame[n] vectors of channels[n]: what it keeps, then what the frame brought. At the
+ * end of a tick: if SLOT_RESET the prefix becomes zero; else if SLOT_AUDIO the last prefix[n] vectors
+ * move to the front. frame[n] may be smaller than prefix[n]. channels[n] is 0 for an unused binding.
+ */
+#define CONV_STATES 7
 struct conv_state_params {
-    uint32_t slots, slot_stride, prefix, frame, channels;
+    uint32_t slots;
+    uint32_t prefix[CONV_STATES], frame[CONV_STATES], channels[CONV_STATES];
 };
 
 /* conv_replicate: if SLOT_AUDIO and state.frame == 0, each of the prefix vectors at

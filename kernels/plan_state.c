@@ -182,8 +182,11 @@ void plan_vq_end(const void *params, struct kernel_plan *plan)
 void plan_conv_state(const void *params, struct kernel_plan *plan)
 {
     const struct conv_state_params *p = params;
+    uint32_t groups = 0;
 
-    plan_groups(plan, 64, div_up(p->channels, 64));
+    for (uint32_t n = 0; n < CONV_STATES; n++)
+        groups += div_up(p->channels[n], 64);
+    plan_groups(plan, 64, groups);
     plan->groups[1] = p->slots;
 }
 

@@ -407,10 +407,16 @@ void mimi_record(const struct mimi *m, struct recorder *r, struct gpu_range code
 
 void mimi_record_end(const struct mimi *m, struct recorder *r)
 {
-    for (uint32_t i = 0; i < m->n_inputs; i++) {
-        const struct mimi_input *in = m->inputs[i];
-        const struct conv_state_params p = {r->slots, in->slot_stride, in->prefix, in->length,
-                                            in->channels};
-        record_kernel(r, KERNEL_conv_state, &p, (const struct gpu_range[]){r->state, in->range});
+    for (uint32_t first = 0; first < m->n_inputs; first += CONV_STATES) {
+        struct conv_state_params p = {.slots = r->slots};
+        struct gpu_range ranges[1 + CONV_STATES] = {r->state};
+        for (uint32_t n = 0; n < MIN(CONV_STATES, m->n_inputs - first); n++) {
+            const struct mimi_input *in = m->inputs[first + n];
+            p.prefix[n] = in->prefix;
+            p.frame[n] = in->length;
+            p.channels[n] = in->channels;
+            ranges[1 + n] = in->range;
+        }
+        record_kernel(r, KERNEL_conv_state, &p, ranges);
     }
 }
