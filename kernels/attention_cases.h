@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Shapes, ring contents and the visibility rule that the attention kernels are tested with.
+ * Shapes, ring contents and the visibility rule that the kernels attention and attention_combine
+ * are tested with, and the reference of a part of the ring.
  */
 #ifndef STAPES_KERNELS_ATTENTION_CASES_H
 #define STAPES_KERNELS_ATTENTION_CASES_H
 
 #include "kernels/case_state.h"
+#include "kernels/kv_ref.h"
 
 struct attention_shape {
     struct attention_params params;
@@ -13,54 +15,80 @@ struct attention_shape {
     float q_scale;
 };
 
-/* in steps or frames: an empty ring, nearly full, just full, and wrapped */
-static const uint32_t attention_counts[] = {0, 1,  8,  9,  10,  11,  4,       5,
-                                            6, 63, 64, 65, 299, 749, 1000003, 400000007};
+/* in steps or frames: an empty ring, nearly full, just full, and wrapped; at the edges of parts */
+static const uint32_t attention_counts[] = {0,  1,  8,  9,   10,  11,  4,       5,
+                                            6,  63, 64, 65,  299, 749, 1000003, 400000007,
+                                            55, 56, 57, 110, 111, 112};
 
-/* the model's two first: they are what the bench runs; the sum of a chunk is 256 keys, a block 64
- */
+/* splits as given (0: what the model takes); the sum of a chunk of attention_wg is 256 keys */
 static const struct attention_shape attention_shapes[] = {
-    {{1, 1, 16, 128, 750, POSITION_STEP, 0}, 14, 1},
-    {{1, 2, 8, 64, 250, POSITION_FRAME, 0}, 15, 1},
-    {{9, 1, 2, 16, 10, POSITION_STEP, 0}, 0, 1},
-    {{7, 2, 2, 8, 10, POSITION_FRAME, 0}, 0, 4},
-    {{5, 3, 1, 12, 10, POSITION_FRAME, 0}, 3, 1},
-    {{3, 5, 3, 4, 9, POSITION_FRAME, 0}, 1, 1},
-    {{4, 1, 1, 64, 64, POSITION_STEP, 0}, 9, 30},
-    {{4, 1, 2, 8, 257, POSITION_STEP, 0}, 11, 4},
-    {{2, 2, 1, 32, 255, POSITION_FRAME, 0}, 12, 100},
-    {{2, 1, 1, 256, 300, POSITION_STEP, 0}, 12, 1},
-    {{3, 1, 4, 64, 16, POSITION_STATIC, 0}, 3, 1},
-    {{3, 1, 4, 64, 16, POSITION_STATIC, 15}, 3, 1},
-    {{3, 1, 2, 20, 1, POSITION_STEP, 0}, 3, 1},
-    {{1, 1, 1, 64, 4100, POSITION_STEP, 0}, 14, 1},
-    {{2, 1, 1, 24, 33, POSITION_STEP, 0}, 5, 0},
+    {{1, 1, 16, 128, 750, POSITION_STEP, 0, 0, 0}, 14, 1},
+    {{1, 2, 8, 64, 250, POSITION_FRAME, 0, 0, 0}, 15, 1},
+    {{9, 1, 2, 16, 10, POSITION_STEP, 0, 0, 0}, 0, 1},
+    {{7, 2, 2, 8, 10, POSITION_FRAME, 0, 0, 1}, 0, 4},
+    {{5, 3, 1, 12, 10, POSITION_FRAME, 0, 0, 1}, 3, 1},
+    {{3, 5, 3, 4, 9, POSITION_FRAME, 0, 0, 1}, 1, 1},
+    {{4, 1, 1, 64, 64, POSITION_STEP, 0, 0, 1}, 9, 30},
+    {{4, 1, 2, 8, 257, POSITION_STEP, 0, 0, 0}, 11, 4},
+    {{2, 2, 1, 32, 255, POSITION_FRAME, 0, 0, 1}, 12, 100},
+    {{2, 1, 1, 256, 300, POSITION_STEP, 0, 0, 0}, 12, 1},
+    {{3, 1, 4, 64, 16, POSITION_STATIC, 0, 0, 1}, 3, 1},
+    {{3, 1, 4, 64, 16, POSITION_STATIC, 15, 0, 1}, 3, 1},
+    {{3, 1, 2, 20, 1, POSITION_STEP, 0, 0, 1}, 3, 1},
+    {{1, 1, 1, 64, 4100, POSITION_STEP, 0, 0, 0}, 14, 1},
+    {{2, 1, 1, 24, 33, POSITION_STEP, 0, 0, 1}, 5, 0},
+    {{6, 1, 2, 96, 750, POSITION_STEP, 0, 0, 7}, 16, 1},
+    {{6, 2, 1, 40, 750, POSITION_FRAME, 0, 0, 7}, 16, 4},
+    {{5, 2, 2, 64, 33, POSITION_FRAME, 0, 0, 4}, 0, 1},
+    {{3, 1, 1, 128, 750, POSITION_STEP, 0, 0, 1}, 13, 1},
 };
 
-/* Parameters, and the state at binding 0. One slot in the middle idles. */
-static inline bool attention_case(const struct case_source *s, uint32_t index,
-                                  struct kernel_case *out)
-{
-    const struct attention_shape *shape;
-    const struct attention_params *p;
-    double used;
+/* full windows */
+static const struct attention_shape attention_bench_shapes[] = {
+    {{1, 1, 16, 128, 750, POSITION_STEP, 0, 0, 0}, 14, 1},
+    {{8, 1, 16, 128, 750, POSITION_STEP, 0, 0, 0}, 14, 1},
+    {{64, 1, 16, 128, 750, POSITION_STEP, 0, 0, 0}, 14, 1},
+    {{1, 2, 8, 64, 250, POSITION_FRAME, 0, 0, 0}, 14, 1},
+};
 
-    if (index >= COUNT_OF(attention_shapes))
-        return false;
-    shape = &attention_shapes[index];
-    p = &shape->params;
-    out->params.attention = *p;
+/* Every shape with every type of cache. */
+static inline const struct attention_shape *attention_shape(uint32_t index,
+                                                            struct attention_params *p)
+{
+    const struct attention_shape *shape = NULL;
+
+    if (index >= CASE_BENCH && index - CASE_BENCH < 3 * COUNT_OF(attention_bench_shapes))
+        shape = &attention_bench_shapes[(index - CASE_BENCH) / 3];
+    else if (index < 3 * COUNT_OF(attention_shapes))
+        shape = &attention_shapes[index / 3];
+    else
+        return NULL;
+    *p = shape->params;
+    p->kv_type = (index >= CASE_BENCH ? index - CASE_BENCH : index) % 3;
+    if (!p->splits)
+        p->splits = attention_splits(p->capacity);
+    return shape;
+}
+
+/* Parameters, and the state at binding 0. One slot in the middle idles. */
+static inline const struct attention_shape *attention_case(const struct case_source *s,
+                                                           uint32_t index, struct kernel_case *out)
+{
+    const struct attention_params *p = &out->params.attention;
+    const struct attention_shape *shape = attention_shape(index, &out->params.attention);
+    uint32_t n;
+
+    if (!shape)
+        return NULL;
     snprintf(out->text, sizeof(out->text),
-             "%u slots x %u, %u heads of %u, ring %u, source %u, static %u, from %u, q %g",
-             p->slots, p->per_slot, p->heads, p->head_dim, p->capacity, p->source,
-             p->static_position, attention_counts[shape->first], (double)shape->q_scale);
+             "%s, %u slots x %u, %u heads of %u, ring %u in %u, source %u, from %u, q %g",
+             kv_type_names[p->kv_type], p->slots, p->per_slot, p->heads, p->head_dim, p->capacity,
+             p->splits, p->source, attention_counts[shape->first], (double)shape->q_scale);
+    n = index >= CASE_BENCH ? 2 : COUNT_OF(attention_counts) - shape->first;
     case_slots(s, out, 0, p->slots, p->source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP,
-               p->slots > 2 ? 1 : UINT32_MAX, attention_counts + shape->first,
-               COUNT_OF(attention_counts) - shape->first);
-    used = (double)p->slots * p->per_slot * p->heads * p->capacity;
-    out->bytes = 4.0 * p->slots * p->heads * p->capacity * p->head_dim;
-    out->flops = 2.0 * used * p->head_dim;
-    return true;
+               p->slots > 2 && index < CASE_BENCH ? 1 : UINT32_MAX, attention_counts + shape->first,
+               n);
+    return shape;
 }
 
 static inline uint32_t ref_last(const struct attention_params *p, const uint32_t *slot)
@@ -86,27 +114,16 @@ static inline bool ref_visible(const struct attention_params *p, const uint32_t 
     return j >= 0 && j <= q;
 }
 
-/* A ring of random vectors; what has not been written yet is NaN. */
-static inline float *case_ring(const struct case_source *s, struct kernel_case *c, uint32_t binding,
-                               float scale)
-{
-    const struct attention_params *p = &c->params.attention;
-    uint32_t width = p->heads * p->head_dim;
-    float *ring = case_floats(s, c, binding, p->slots * p->capacity * width, scale);
-
-    for (uint32_t slot = 0; slot < p->slots; slot++) {
-        uint32_t used = ref_used(p, ref_slot(c, 0, slot));
-
-        for (uint32_t i = used * width; i < p->capacity * width; i++)
-            ring[slot * p->capacity * width + i] = NAN;
-    }
-    return ring;
-}
-
 /* [slot][t][head] */
 static inline uint32_t attention_rows(const struct attention_params *p)
 {
     return p->slots * p->per_slot * p->heads;
+}
+
+/* first word of a row of partials or of out */
+static inline uint32_t attention_row_words(const struct attention_params *p)
+{
+    return p->splits == 1 ? p->head_dim : p->splits * PARTIAL_WORDS(p->head_dim);
 }
 
 #endif

@@ -89,11 +89,6 @@ static bool runs(const kernel_set *set, enum kernel_id id)
     return set->forced[id] || !(kernel_table[id].features & ~set->features);
 }
 
-bool kernel_set_can_run(const kernel_set *set, enum kernel_id id)
-{
-    return runs(set, id) && !(set->plain && kernel_table[id].features);
-}
-
 static enum status parse_variants(kernel_set *set, const char *variants)
 {
     const struct log *log = gpu_device_log(set->device);

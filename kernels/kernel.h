@@ -65,10 +65,6 @@ enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, con
  * only legal where it suits. */
 uint32_t kernel_texel_bindings(enum kernel_id id);
 
-/* Whether the set would use this row at all: the device has its features and `variants` allows it
- * ("plain" excludes rows that ask for features). */
-bool kernel_set_can_run(const kernel_set *set, enum kernel_id id);
-
 /* The bindings of row `id` for these ranges. One without a buffer is unused: it stands for binding
  * 0, or, where the row may write it, for the first binding that is written. kernel_dispatch does
  * it. */
@@ -78,5 +74,9 @@ void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_b
  * kernels.def; a range without a buffer stands for an unused binding. */
 enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base,
                             const void *params, const struct gpu_range *ranges);
+
+/* Parts that the kernel attention makes of a ring of this capacity (attention_params.splits): so
+ * many that one stream occupies a large GPU, and each still has about a hundred keys. */
+uint32_t attention_splits(uint32_t capacity);
 
 #endif

@@ -129,28 +129,58 @@ struct rope_table_params {
     uint32_t slots, per_slot, half, source;
 };
 
-/* qkv[col][3][heads][head_dim] -> q[col][heads][head_dim] rotated; keys (rotated) and values go to
- * cache slot position % capacity: k_cache[slot][capacity][heads * head_dim], v_cache the same.
- * rotate == 0: no rotation, the table is not read. Interleaved pairs. Nothing is written to the
- * caches of a slot that does not run (see POSITION_*); q may hold anything there. */
+/* Caches of keys and of values. A head of a position takes a whole number of units of four words,
+ * padded with zeros: cache[slot][heads][capacity][units], and behind them, for KV_Q8, the scales
+ * [heads][capacity][scale words]; a slot takes a whole number of units as well.
+ * KV_F32  4 elements a unit
+ * KV_F16  8, element 2i in the low half of word i, rounded to nearest even; beyond 65504 infinite
+ * KV_Q8   16 signed bytes in order, the lowest first; an element is its byte times the scale of its
+ *         block of 32, the f16 nearest to max |x| / 127; scales of blocks 2i (low half) and 2i + 1
+ *         share a word */
+#define KV_F32 0u
+#define KV_F16 1u
+#define KV_Q8 2u
+#define KV_UNIT(type) (4u << (type)) /* elements */
+#define KV_HEAD_UNITS(type, head_dim) (((head_dim) + KV_UNIT(type) - 1u) / KV_UNIT(type))
+#define KV_SCALE_WORDS(type, head_dim) ((type) == KV_Q8 ? ((head_dim) + 63u) / 64u : 0u)
+#define KV_SLOT_WORDS(type, capacity, heads, head_dim)                                             \
+    (((capacity) * (heads) *                                                                       \
+          (4u * KV_HEAD_UNITS(type, head_dim) + KV_SCALE_WORDS(type, head_dim)) +                  \
+      3u) /                                                                                        \
+     4u * 4u)
+/* Words of a head of q, which is f32, padded with zeros to the same number of elements. */
+#define KV_Q_WORDS(type, head_dim) (KV_UNIT(type) * KV_HEAD_UNITS(type, head_dim))
+
+/* qkv[col][3][heads][head_dim] -> q[col][heads][KV_Q_WORDS] rotated; keys (rotated) and values go
+ * to cache slot position % capacity. rotate == 0: no rotation, the table is not read. Interleaved
+ * pairs: head_dim is even then. Nothing is written to the caches of a slot that does not run (see
+ * POSITION_*); q may hold anything there. */
 struct rope_kv_params {
     uint32_t slots, per_slot, heads, head_dim, capacity;
     uint32_t source, static_position, rotate;
+    uint32_t kv_type;
 };
 
 /* With p the first position of the call and e = p + per_slot - 1 the last, the ring slot r holds
  * position j = e - ((e - r) mod capacity), and the query at position q sees it iff
  * 0 <= j <= q. n = min(e + 1, capacity) ring slots are in use, r = 0 .. n - 1.
- * attn_scores:  scores[col][head][r] = visible ? q.k / sqrt(head_dim) : -3.0e38, r < n
- * attn_softmax: in place over r < n; invisible ones become exactly 0
- * attn_values:  out[col][heads][head_dim] = sum_{r < n} scores[col][head][r] v_cache[slot][r]
- * attention:    all three in one; head_dim a multiple of 4, at most 256
- * A slot that does not run gets zeros in out, and its scores stay as they are, as do those of r >=
- * n. scores rows have `capacity` words. */
+ * out[col][heads][head_dim] = sum_r weight[r] v[r] / sum_r weight[r] over the r that the query
+ * sees, weight[r] = exp(q.k[r] / sqrt(head_dim) - most), most the largest exponent.
+ *
+ * splits == 1: attention writes out. Otherwise it computes the same for `splits` parts of the ring
+ * slots, ATTENTION_SHARE(n, splits) in each, the last ones fewer or none, and attention_combine
+ * makes out from that: partials[col][heads][splits][PARTIAL_WORDS(head_dim)] holds a part's result
+ * and, from word PARTIAL_MOST(head_dim) on, its most and its sum of weights; -3.0e38, 0 and zeros
+ * if the query sees none of it. Parts beyond n and slots that do not run are not written.
+ * A slot that does not run gets zeros in out. */
 struct attention_params {
     uint32_t slots, per_slot, heads, head_dim, capacity;
     uint32_t source, static_position;
+    uint32_t kv_type, splits;
 };
+#define ATTENTION_SHARE(n, splits) (((n)-1u) / (8u * (splits)) * 8u + 8u)
+#define PARTIAL_MOST(head_dim) (((head_dim) + 3u) / 4u * 4u)
+#define PARTIAL_WORDS(head_dim) (PARTIAL_MOST(head_dim) + 4u)
 
 /* --- Quantizer -----------------------------------------------------------------------------------
  * A row a slot, VQ_ROW(bins, dim) floats: for each VQ_TILE bins a pick, then the residual r[dim]. A

@@ -14,11 +14,12 @@ bool suits_row_texels(const void *params)
     return p->dim % 4 == 0;
 }
 
-bool suits_head_texels(const void *params)
+/* attention_wg keeps a query in shared memory, and a lane for each of its dims. */
+bool suits_heads_256(const void *params)
 {
     const struct attention_params *p = params;
 
-    return p->head_dim % 4 == 0;
+    return p->head_dim <= 256;
 }
 
 bool suits_argmax_texels(const void *params)
@@ -89,61 +90,57 @@ void plan_rope_table(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 32, p->slots * p->per_slot * p->half);
 }
 
+/* Specialization constants: 1 the caches' type, 2 the units that an invocation stores. */
 void plan_rope_kv(const void *params, struct kernel_plan *plan)
 {
     const struct rope_kv_params *p = params;
+    uint32_t units = p->kv_type == KV_Q8 ? 4 : 1;
 
-    plan_fold(plan, 64, p->slots * p->per_slot * p->heads * (p->head_dim / 2));
-}
-
-/* Tiles of `tile` of `n` by up to 4 queries; specialization constants 1 and 2. */
-static void plan_tiles(const struct attention_params *p, struct kernel_plan *plan,
-                       uint32_t local_size, uint32_t n, uint32_t tile)
-{
-    uint32_t queries = MIN(p->per_slot, 4);
-
-    plan_fold(plan, local_size,
-              p->slots * div_up(p->per_slot, queries) * p->heads * div_up(n, tile));
+    plan_fold(plan, 64,
+              (uint64_t)p->slots * p->per_slot * 3 * p->heads *
+                  div_up(KV_HEAD_UNITS(p->kv_type, p->head_dim), units));
     plan->n_spec = 3;
-    plan->spec[1] = tile;
-    plan->spec[2] = queries;
+    plan->spec[1] = p->kv_type;
+    plan->spec[2] = units;
 }
 
-void plan_attn_scores(const void *params, struct kernel_plan *plan)
+uint32_t attention_splits(uint32_t capacity)
 {
-    const struct attention_params *p = params;
-
-    plan_tiles(p, plan, 16, p->capacity, 8);
+    return capacity <= 256 ? 1 : MIN(capacity / 96, 16);
 }
 
-void plan_attn_softmax(const void *params, struct kernel_plan *plan)
-{
-    const struct attention_params *p = params;
-
-    plan_fold(plan, 8, p->slots * p->per_slot * p->heads);
-}
-
-/* Specialization constant 1 counts fours of dims here. */
-void plan_attn_values(const void *params, struct kernel_plan *plan)
-{
-    const struct attention_params *p = params;
-
-    plan_tiles(p, plan, 16, div_up(p->head_dim, 4), 2);
-}
-
-/* A vector of invocations takes whole heads of 128: few pages at a time. */
-void plan_attn_values_tx(const void *params, struct kernel_plan *plan)
-{
-    const struct attention_params *p = params;
-
-    plan_tiles(p, plan, 8, div_up(p->head_dim, 4), 4);
-}
-
+/* Specialization constants: 1 the caches' type, 2 the ring slots of a part at most, 3 queries that
+ * are computed together. */
 void plan_attention(const void *params, struct kernel_plan *plan)
 {
     const struct attention_params *p = params;
+    uint32_t queries = MIN(p->per_slot, 4);
 
-    plan_groups(plan, 256, p->slots * p->per_slot * p->heads);
+    plan_fold(plan, 8, (uint64_t)p->slots * div_up(p->per_slot, queries) * p->splits * p->heads);
+    plan->n_spec = 4;
+    plan->spec[1] = p->kv_type;
+    plan->spec[2] = ATTENTION_SHARE(p->capacity, p->splits);
+    plan->spec[3] = queries;
+}
+
+/* Specialization constants: 1 the caches' type, 2 lanes that share a key. */
+void plan_attention_wg(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_groups(plan, 256, p->slots * p->per_slot * p->heads * p->splits);
+    plan->n_spec = 3;
+    plan->spec[1] = p->kv_type;
+    plan->spec[2] = 8;
+    while (plan->spec[2] > KV_HEAD_UNITS(p->kv_type, p->head_dim))
+        plan->spec[2] /= 2;
+}
+
+void plan_attention_combine(const void *params, struct kernel_plan *plan)
+{
+    const struct attention_params *p = params;
+
+    plan_fold(plan, 8, (uint64_t)p->slots * p->per_slot * p->heads * div_up(p->head_dim, 4));
 }
 
 /* Specialization constants 1 and 2: slots that an invocation takes, and `picks`. */

@@ -16,6 +16,12 @@
  * would make the tests slow. A row without any is benched on its largest test case. */
 #define CASE_BENCH 0x10000u
 
+struct kernel_case;
+/* Share of the tolerance that `got` uses where data[binding][word] was expected; above 1 it is
+ * wrong. */
+typedef double kernel_share_fn(const struct kernel_case *c, uint32_t binding, uint32_t word,
+                               uint32_t got);
+
 /* One case: parameters and host copies of what is bound. Buffers come from the case's arena
  * (case_buffer) and are freed with it. */
 struct kernel_case {
@@ -46,6 +52,7 @@ struct kernel_case {
     bool careless[GPU_MAX_BINDINGS];  /* contents do not matter (scratch that both may change) */
     double tolerance_absolute,
         tolerance_relative; /* of f elements: |got - want| <= abs + rel |want| */
+    kernel_share_fn *share; /* of w elements; NULL: they must be equal */
     double bytes, flops;    /* moved and done by one dispatch, for the bench */
 };
 

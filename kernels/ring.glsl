@@ -16,8 +16,15 @@ uint ring_used(uint last)
     return min(last, p.capacity - 1u) + 1u;
 }
 
-/* r < ring_used(last); query t of the call, at position last - (per_slot - 1 - t) */
-bool visible(uint last, uint r, uint t)
+/* What visible() asks for in loops, without a division: how far ring slot r is behind the newest
+ * one, last % capacity; r < ring_used(last). */
+uint behind(uint newest, uint r)
 {
-    return (last - r) % p.capacity >= p.per_slot - 1u - t;
+    return newest >= r ? newest - r : newest + p.capacity - r;
+}
+
+/* query t of the call, at position last - (per_slot - 1 - t) */
+bool visible(uint newest, uint r, uint t)
+{
+    return behind(newest, r) >= p.per_slot - 1u - t;
 }

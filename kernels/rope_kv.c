@@ -1,35 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/case_state.h"
+#include "kernels/kv_ref.h"
 
 static const struct rope_kv_params shapes[] = {
-    {1, 1, 16, 128, 750, POSITION_STEP, 0, 1}, {3, 2, 8, 64, 250, POSITION_FRAME, 0, 1},
-    {9, 1, 2, 16, 10, POSITION_STEP, 0, 1},    {5, 2, 2, 8, 10, POSITION_FRAME, 0, 1},
-    {4, 3, 1, 2, 7, POSITION_STEP, 0, 1},      {3, 1, 3, 6, 1, POSITION_STEP, 0, 1},
-    {3, 1, 4, 64, 16, POSITION_STATIC, 0, 0},  {3, 1, 4, 64, 16, POSITION_STATIC, 15, 0},
-    {2, 1, 1, 34, 8, POSITION_STATIC, 9, 1},   {2, 2, 3, 10, 4, POSITION_FRAME, 0, 0},
+    {1, 1, 16, 128, 750, POSITION_STEP, 0, 1, 0}, {3, 2, 8, 64, 250, POSITION_FRAME, 0, 1, 0},
+    {9, 1, 2, 16, 10, POSITION_STEP, 0, 1, 0},    {5, 2, 2, 8, 10, POSITION_FRAME, 0, 1, 0},
+    {4, 3, 1, 2, 7, POSITION_STEP, 0, 1, 0},      {3, 1, 3, 6, 1, POSITION_STEP, 0, 1, 0},
+    {3, 1, 4, 64, 16, POSITION_STATIC, 0, 0, 0},  {3, 1, 4, 64, 16, POSITION_STATIC, 15, 0, 0},
+    {2, 1, 2, 7, 4, POSITION_STATIC, 2, 0, 0},    {2, 1, 1, 34, 8, POSITION_STATIC, 9, 1, 0},
+    {2, 2, 3, 10, 4, POSITION_FRAME, 0, 0, 0},    {2, 1, 3, 96, 5, POSITION_STEP, 0, 1, 0},
+    {2, 1, 1, 256, 3, POSITION_STEP, 0, 1, 0},
+};
+
+static const struct rope_kv_params bench_shapes[] = {
+    {1, 1, 16, 128, 750, POSITION_STEP, 0, 1, 0},
+    {8, 1, 16, 128, 750, POSITION_STEP, 0, 1, 0},
+    {64, 1, 16, 128, 750, POSITION_STEP, 0, 1, 0},
+    {1, 2, 8, 64, 250, POSITION_FRAME, 0, 1, 0},
 };
 
 static const uint32_t counts[] = {749, 0, 5, 9, 10, 124, 125, 1000003, 400000007};
 
+static struct kv_shape cache_shape(const struct rope_kv_params *p)
+{
+    return (struct kv_shape){p->kv_type, p->capacity, p->heads, p->head_dim};
+}
+
+static double cache_share(const struct kernel_case *c, uint32_t binding, uint32_t word,
+                          uint32_t got)
+{
+    const struct kv_shape shape = cache_shape(&c->params.rope_kv);
+
+    return kv_ref_share(&shape, word, got, ((const uint32_t *)c->data[binding])[word],
+                        c->tolerance_absolute);
+}
+
+/* every shape with every type of cache */
+static bool pick_shape(uint32_t index, struct rope_kv_params *p)
+{
+    if (index >= CASE_BENCH && index - CASE_BENCH < 3 * COUNT_OF(bench_shapes))
+        *p = bench_shapes[(index - CASE_BENCH) / 3];
+    else if (index < 3 * COUNT_OF(shapes))
+        *p = shapes[index / 3];
+    else
+        return false;
+    p->kv_type = index >= CASE_BENCH ? (index - CASE_BENCH) % 3 : index % 3;
+    return true;
+}
+
 bool rope_kv_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
                    struct kernel_case *out)
 {
-    const struct rope_kv_params *p;
+    const struct rope_kv_params *p = &out->params.rope_kv;
     uint32_t cols, width, cache;
     float *table;
 
     (void)id;
-    if (index >= COUNT_OF(shapes))
+    if (!pick_shape(index, &out->params.rope_kv))
         return false;
-    p = &shapes[index];
     cols = p->slots * p->per_slot;
     width = p->heads * p->head_dim;
-    cache = p->slots * p->capacity * width;
-    out->params.rope_kv = *p;
+    cache = p->slots * KV_SLOT_WORDS(p->kv_type, p->capacity, p->heads, p->head_dim);
     snprintf(out->text, sizeof(out->text),
-             "%u slots x %u, %u heads of %u, ring %u, source %u, static %u, rotate %u", p->slots,
-             p->per_slot, p->heads, p->head_dim, p->capacity, p->source, p->static_position,
-             p->rotate);
+             "%s, %u slots x %u, %u heads of %u, ring %u, source %u, static %u, rotate %u",
+             kv_type_names[p->kv_type], p->slots, p->per_slot, p->heads, p->head_dim, p->capacity,
+             p->source, p->static_position, p->rotate);
     /* only the flag that counts, so that a wrong one shows */
     case_slots(source, out, 0, p->slots, p->source == POSITION_FRAME ? SLOT_AUDIO : SLOT_STEP, 2,
                counts, COUNT_OF(counts));
@@ -43,49 +78,52 @@ bool rope_kv_cases(enum kernel_id id, uint32_t index, const struct case_source *
         }
     }
     case_floats(source, out, 2, cols * 3 * width, 4.0f);
-    case_buffer(source, out, 3, cols * width);
-    case_floats(source, out, 4, cache, 1.0f);
-    case_floats(source, out, 5, cache, 1.0f);
+    case_buffer(source, out, 3, cols * p->heads * KV_Q_WORDS(p->kv_type, p->head_dim));
+    case_integers(source, out, 4, cache, UINT32_MAX);
+    case_integers(source, out, 5, cache, UINT32_MAX);
     /* three roundings of products and a sum of at most 8 */
     out->tolerance_absolute = F32_ROUNDING * 3 * 8;
-    out->bytes = 4.0 * cols * width * 6;
+    out->share = cache_share;
+    out->bytes = 4.0 * cols * width * 4 + 8.0 * cache / p->slots / p->capacity * cols;
     out->flops = 6.0 * cols * width;
     return true;
 }
 
-static void rotate(const float *from, float *to, const float *table)
+/* table: of this column, or NULL */
+static void rotate(const float *from, float *to, uint32_t n, const float *table)
 {
-    double c = table ? table[0] : 1, s = table ? table[1] : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = from[i];
+        if (table) {
+            double c = table[i & ~1u], s = table[i | 1];
 
-    to[0] = (float)(from[0] * c - from[1] * s);
-    to[1] = (float)(from[0] * s + from[1] * c);
+            to[i] = (float)(i % 2 ? from[i - 1] * s + from[i] * c : from[i] * c - from[i + 1] * s);
+        }
+    }
 }
 
 void rope_kv_ref(const struct kernel_case *c)
 {
     const struct rope_kv_params *p = &c->params.rope_kv;
+    const struct kv_shape shape = cache_shape(p);
     const float *qkv = c->data[2];
-    float *q = c->data[3], *k_cache = c->data[4], *v_cache = c->data[5];
-    uint32_t width = p->heads * p->head_dim;
+    uint32_t width = p->heads * p->head_dim, q_words = KV_Q_WORDS(p->kv_type, p->head_dim);
 
-    for (uint32_t col = 0; col < p->slots * p->per_slot; col++) {
-        uint32_t slot = col / p->per_slot;
+    for (uint32_t row = 0; row < p->slots * p->per_slot * p->heads; row++) {
+        uint32_t col = row / p->heads, head = row % p->heads, slot = col / p->per_slot;
         const uint32_t *state = ref_slot(c, 0, slot);
         uint32_t position =
             ref_position(state, p->source, p->static_position, p->per_slot) + col % p->per_slot;
-        size_t to = (size_t)(slot * p->capacity + position % p->capacity) * width;
+        const float *from = qkv + (size_t)col * 3 * width + head * p->head_dim;
+        const float *table = p->rotate ? (float *)c->data[1] + col * p->head_dim : NULL;
+        float *q = (float *)c->data[3] + (size_t)row * q_words, k[256];
 
-        for (uint32_t i = 0; i < width; i += 2) {
-            const float *from = qkv + (size_t)col * 3 * width + i;
-            const float *table =
-                p->rotate ? (float *)c->data[1] + col * p->head_dim + i % p->head_dim : NULL;
-
-            rotate(from, q + col * width + i, table);
-            if (!ref_runs(state, p->source))
-                continue;
-            rotate(from + width, k_cache + to + i, table);
-            v_cache[to + i] = from[2 * width];
-            v_cache[to + i + 1] = from[2 * width + 1];
-        }
+        memset(q, 0, q_words * sizeof(*q));
+        rotate(from, q, p->head_dim, table);
+        rotate(from + width, k, p->head_dim, table);
+        if (!ref_runs(state, p->source))
+            continue;
+        kv_ref_store(&shape, c->data[4], slot, head, position % p->capacity, k);
+        kv_ref_store(&shape, c->data[5], slot, head, position % p->capacity, from + 2 * width);
     }
 }

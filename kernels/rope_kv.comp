@@ -1,53 +1,118 @@
 #version 450
 /* SPDX-License-Identifier: MIT */
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "state.glsl"
 
 PARAMS(rope_kv_params);
 
+layout(constant_id = 1) const uint KV_TYPE = KV_F32;
+layout(constant_id = 2) const uint UNITS = 1u; /* that an invocation stores */
+
+#include "kv.glsl"
+
 layout(set = 0, binding = 1, std430) readonly buffer Table { float table[]; };
 layout(set = 0, binding = 2, std430) readonly buffer Qkv { float qkv[]; };
-layout(set = 0, binding = 3, std430) writeonly buffer Q { float q[]; };
-layout(set = 0, binding = 4, std430) writeonly buffer K { float k_cache[]; };
-layout(set = 0, binding = 5, std430) writeonly buffer V { float v_cache[]; };
+layout(set = 0, binding = 3, std430) writeonly buffer Q { vec4 q[]; };
+layout(set = 0, binding = 4, std430) writeonly buffer K { uint k_cache[]; };
+layout(set = 0, binding = 5, std430) writeonly buffer V { uint v_cache[]; };
 
-vec2 rotate(float a, float b, vec2 cs)
+const uint QUADS = UNITS * KV_QUADS;
+
+vec4 x[QUADS];
+
+vec2 rotate(vec2 v, uint at)
 {
-    precise float x = a * cs.x - b * cs.y;
-    precise float y = a * cs.y + b * cs.x;
-    return vec2(x, y);
+    vec2 cs = vec2(table[at], table[at + 1u]);
+    precise float a = v.x * cs.x - v.y * cs.y;
+    precise float b = v.x * cs.y + v.y * cs.x;
+    return vec2(a, b);
 }
 
-/* an invocation a pair of a column */
+/* x = the elements of a head from d on, rotated; zeros beyond its end */
+void load_x(uint from, uint table_at, uint d, bool rotated)
+{
+    [[unroll]] for (uint i = 0u; i < 2u * QUADS; i++) {
+        uint at = d + 2u * i;
+        vec2 v = vec2(0.0);
+        if (at < p.head_dim) {
+            v = vec2(qkv[from + at], at + 1u < p.head_dim ? qkv[from + at + 1u] : 0.0);
+            if (rotated)
+                v = rotate(v, table_at + at);
+        }
+        if (i % 2u == 0u)
+            x[i / 2u].xy = v;
+        else
+            x[i / 2u].zw = v;
+    }
+}
+
+void store_word(bool is_key, uint at, uint word)
+{
+    if (is_key)
+        k_cache[at] = word;
+    else
+        v_cache[at] = word;
+}
+
+/* two blocks, whose scales share a word; the last one of a head may lack the second half */
+void store_q8(bool is_key, uint to, uint words, uint scale_to)
+{
+    vec2 scales;
+    [[unroll]] for (uint block = 0u; block < 2u; block++) {
+        vec4 m = vec4(0.0);
+        [[unroll]] for (uint i = 0u; i < 8u; i++)
+            m = max(m, abs(x[(block * 8u + i) % QUADS]));
+        float scale = kv_scale(max(max(m.x, m.y), max(m.z, m.w)));
+        float inverse = scale > 0.0 ? 1.0 / scale : 0.0;
+        [[unroll]] for (uint i = block * 8u; i < block * 8u + 8u; i++) {
+            if (i < words)
+                store_word(is_key, to + i, kv_store_i8(x[i % QUADS], inverse));
+        }
+        scales[block] = scale;
+    }
+    store_word(is_key, scale_to, packHalf2x16(scales));
+}
+
+/* An invocation some units of a head of q, k or v of a column: it writes whole words. */
 void main()
 {
-    uint width = p.heads * p.head_dim, pairs = width / 2u;
+    uint units = KV_HEAD_UNITS(KV_TYPE, p.head_dim), parts = (units + UNITS - 1u) / UNITS;
     uint index = global_index();
-    if (index >= p.slots * p.per_slot * pairs)
+    uint part = index % parts;
+    index /= parts;
+    uint head = index % p.heads;
+    index /= p.heads;
+    uint which = index % 3u, col = index / 3u, slot = col / p.per_slot;
+    if (slot >= p.slots || (which > 0u && !slot_runs(slot, p.source)))
         return;
-    uint col = index / pairs, i = 2u * (index % pairs);
-    uint slot = col / p.per_slot, from = col * 3u * width + i;
-    vec2 cs = vec2(1.0, 0.0);
-    if (p.rotate != 0u) {
-        uint at = col * p.head_dim + i % p.head_dim;
-        cs = vec2(table[at], table[at + 1u]);
+
+    uint first_unit = part * UNITS, d = first_unit * KV_UNIT(KV_TYPE);
+    load_x(((col * 3u + which) * p.heads + head) * p.head_dim, col * p.head_dim, d,
+           p.rotate != 0u && which < 2u);
+    if (which == 0u) {
+        uint to = (col * p.heads + head) * units * KV_QUADS + d / 4u;
+        [[unroll]] for (uint i = 0u; i < QUADS; i++) {
+            if (first_unit + i / KV_QUADS < units)
+                q[to + i] = x[i];
+        }
+        return;
     }
-    vec2 v = vec2(qkv[from], qkv[from + 1u]);
-    if (p.rotate != 0u)
-        v = rotate(v.x, v.y, cs);
-    q[col * width + i] = v.x;
-    q[col * width + i + 1u] = v.y;
-    if (!slot_runs(slot, p.source))
-        return;
     uint first = first_position(slot, p.source, p.static_position, p.per_slot);
-    uint position = first + col % p.per_slot;
-    uint to = (slot * p.capacity + position % p.capacity) * width + i;
-    v = vec2(qkv[from + width], qkv[from + width + 1u]);
-    if (p.rotate != 0u)
-        v = rotate(v.x, v.y, cs);
-    k_cache[to] = v.x;
-    k_cache[to + 1u] = v.y;
-    v_cache[to] = qkv[from + 2u * width];
-    v_cache[to + 1u] = qkv[from + 2u * width + 1u];
+    uint position = (first + col % p.per_slot) % p.capacity;
+    uint to = 4u * (kv_unit_at(slot, head, position) + first_unit);
+    if (KV_TYPE == KV_Q8) {
+        store_q8(which == 1u, to, 4u * (units - first_unit),
+                 kv_scale_at(slot, head, position) + part);
+        return;
+    }
+    [[unroll]] for (uint i = 0u; i < 4u * UNITS; i++) {
+        uint word = floatBitsToUint(x[i / 4u % QUADS][i % 4u]);
+        if (KV_TYPE == KV_F16) {
+            vec4 quad = x[i / 2u % QUADS];
+            word = kv_store_f16(i % 2u == 0u ? quad.xy : quad.zw);
+        }
+        store_word(which == 1u, to + i, word);
+    }
 }

@@ -86,9 +86,11 @@ enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint
 {
     const struct depformer_config *c = &lm->depformer;
     const struct log *log = gpu_device_log(device);
-    const uint64_t slots = max_slots;
+    const uint32_t head_dim = c->dim / c->n_heads;
+    const uint64_t slots = max_slots, cache_words = attention_cache_words(slots, KV_F32, lm->dep_q,
+                                                                          c->n_heads, head_dim);
     enum status status;
-    if (c->dim % 2) /* rope_kv moves pairs */
+    if (c->dim % 2)
         return log_error(log, ERROR_UNSUPPORTED,
                          "a depformer of width %u: only even ones are supported", c->dim);
     d->config = lm;
@@ -102,15 +104,17 @@ enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint
     for (uint32_t n = 0; n < c->n_layers; n++) {
         if ((status = plan_layer(d, n, plan, log)))
             return status;
-        buffers_want(buffers, &d->layers[n].k_cache, "depformer keys", slots * lm->dep_q * c->dim);
-        buffers_want(buffers, &d->layers[n].v_cache, "depformer values",
-                     slots * lm->dep_q * c->dim);
+        buffers_want(buffers, &d->layers[n].k_cache, "depformer keys", cache_words);
+        buffers_want(buffers, &d->layers[n].v_cache, "depformer values", cache_words);
     }
     buffers_want(buffers, &d->x, "depformer x", slots * c->dim);
     buffers_want(buffers, &d->norm, "depformer norm", slots * c->dim);
     buffers_want(buffers, &d->qkv, "depformer qkv", slots * 3 * c->dim);
-    buffers_want(buffers, &d->q, "depformer q", slots * c->dim);
-    buffers_want(buffers, &d->scores, "depformer scores", slots * c->n_heads * lm->dep_q);
+    buffers_want(buffers, &d->q, "depformer q",
+                 attention_q_words(slots, KV_F32, c->n_heads, head_dim));
+    const uint64_t partials = attention_partial_words(slots, lm->dep_q, c->n_heads, head_dim);
+    if (partials)
+        buffers_want(buffers, &d->partials, "depformer attention's partials", partials);
     buffers_want(buffers, &d->attended, "depformer attended", slots * c->dim);
     buffers_want(buffers, &d->gated, "depformer gated", slots * d->hidden);
     buffers_want(buffers, &d->logits, "depformer logits", slots * lm->card);
@@ -139,9 +143,10 @@ static void record_layer(const struct depformer *d, struct recorder *r, uint32_t
                                                  .capacity = d->config->dep_q,
                                                  .source = POSITION_STATIC,
                                                  .static_position = k,
+                                                 .kv_type = KV_F32,
                                                  .qkv = d->qkv,
                                                  .q = d->q,
-                                                 .scores = d->scores,
+                                                 .partials = d->partials,
                                                  .k_cache = l->k_cache,
                                                  .v_cache = l->v_cache,
                                                  .out = d->attended});

@@ -23,9 +23,9 @@ struct depformer {
         struct gpu_range norm1, norm2;
         struct weight in_proj, out_proj; /* slices one below the other */
         struct weight linear_in[CONFIG_MAX_STREAMS], linear_out[CONFIG_MAX_STREAMS];
-        struct gpu_range k_cache, v_cache; /* [slot][dep_q][dim] */
+        struct gpu_range k_cache, v_cache; /* [slot][dep_q][dim] in f32: they live for a step */
     } layers[DEPFORMER_MAX_LAYERS];
-    struct gpu_range x, norm, qkv, q, scores, attended, gated, logits;
+    struct gpu_range x, norm, qkv, q, partials, attended, gated, logits;
 };
 
 enum status depformer_plan(struct depformer *d, const struct lm_config *config, uint32_t max_slots,

@@ -92,6 +92,7 @@ struct stapes_model {
     bool failed; /* the device failed: only close */
     uint32_t slots;
     uint32_t n_codes;
+    uint32_t kv_type;                 /* KV_* */
     uint32_t input_slot, result_slot; /* words */
     size_t text_bytes;                /* that hold any word */
 

@@ -44,8 +44,11 @@ static enum status plan_layer(struct lm *lm, uint32_t n, struct plan *plan, cons
     snprintf(name, sizeof(name), "transformer.layers.%u.gating", n);
     if ((status = lm_plan_gate(plan, log, name, d, &lm->hidden, &l->linear_in, &l->linear_out)))
         return status;
-    buffers_want(buffers, &l->k_cache, "keys", (uint64_t)lm->max_slots * lm->config->context * d);
-    buffers_want(buffers, &l->v_cache, "values", (uint64_t)lm->max_slots * lm->config->context * d);
+    const uint32_t heads = lm->config->n_heads;
+    const uint64_t cache_words =
+        attention_cache_words(lm->max_slots, lm->kv_type, lm->config->context, heads, d / heads);
+    buffers_want(buffers, &l->k_cache, "keys", cache_words);
+    buffers_want(buffers, &l->v_cache, "values", cache_words);
     return OK;
 }
 
@@ -145,8 +148,12 @@ enum status lm_plan(struct lm *lm, const struct lm_config *c, uint32_t n_codes, 
     buffers_want(buffers, &lm->x, "x", slots * d);
     buffers_want(buffers, &lm->norm, "norm", slots * d);
     buffers_want(buffers, &lm->qkv, "qkv", slots * 3 * d);
-    buffers_want(buffers, &lm->q, "q", slots * d);
-    buffers_want(buffers, &lm->scores, "scores", slots * c->n_heads * c->context);
+    buffers_want(buffers, &lm->q, "q",
+                 attention_q_words(slots, lm->kv_type, c->n_heads, d / c->n_heads));
+    const uint64_t partials =
+        attention_partial_words(slots, c->context, c->n_heads, d / c->n_heads);
+    if (partials)
+        buffers_want(buffers, &lm->partials, "attention's partials", partials);
     buffers_want(buffers, &lm->attended, "attended", slots * d);
     buffers_want(buffers, &lm->gated, "gated", slots * lm->hidden);
     buffers_want(buffers, &lm->logits, "text logits", slots * c->text_card);
@@ -191,10 +198,11 @@ static void record_layer(const struct lm *lm, struct recorder *r, uint32_t n)
                                                  .head_dim = d / c->n_heads,
                                                  .capacity = c->context,
                                                  .source = POSITION_STEP,
+                                                 .kv_type = lm->kv_type,
                                                  .rope = lm->rope,
                                                  .qkv = lm->qkv,
                                                  .q = lm->q,
-                                                 .scores = lm->scores,
+                                                 .partials = lm->partials,
                                                  .k_cache = l->k_cache,
                                                  .v_cache = l->v_cache,
                                                  .out = lm->attended});

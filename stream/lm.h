@@ -28,6 +28,7 @@ struct lm_tables {
 struct lm {
     const struct lm_config *config;
     uint32_t max_slots, n_codes, codes_ring;
+    uint32_t kv_type; /* KV_*: set before lm_plan */
     uint32_t hidden; /* H of the gate */
 
     struct weight text_emb, text_linear;
@@ -43,7 +44,7 @@ struct lm {
     struct gpu_range probs;           /* [slot][extra_heads][extra_heads_dim] */
     struct gpu_range out;             /* [slot][dim]: transformer_out */
 
-    struct gpu_range delays, freq, rope, ids, x, norm, qkv, q, scores, attended, gated, logits,
+    struct gpu_range delays, freq, rope, ids, x, norm, qkv, q, partials, attended, gated, logits,
         head_logits;
 };
 

@@ -120,8 +120,10 @@ static enum status plan_layer(struct mimi *m, uint32_t n, struct plan *plan,
                  plan_matrix(plan, name, matrices[i].rows, matrices[i].k, 1, 0, matrices[i].out)))
             return status;
     }
-    buffers_want(buffers, &l->k_cache, "mimi keys", (uint64_t)m->max_slots * c->context * d);
-    buffers_want(buffers, &l->v_cache, "mimi values", (uint64_t)m->max_slots * c->context * d);
+    const uint64_t cache_words =
+        attention_cache_words(m->max_slots, KV_F32, c->context, c->n_heads, d / c->n_heads);
+    buffers_want(buffers, &l->k_cache, "mimi keys", cache_words);
+    buffers_want(buffers, &l->v_cache, "mimi values", cache_words);
     return OK;
 }
 
@@ -175,9 +177,13 @@ enum status mimi_plan(struct mimi *m, const struct mimi_config *config, uint32_t
     buffers_want(buffers, &m->x, "mimi x", (uint64_t)cols * d);
     buffers_want(buffers, &m->norm, "mimi norm", (uint64_t)cols * d);
     buffers_want(buffers, &m->qkv, "mimi qkv", (uint64_t)cols * 3 * d);
-    buffers_want(buffers, &m->q, "mimi q", (uint64_t)cols * d);
-    buffers_want(buffers, &m->scores, "mimi scores",
-                 (uint64_t)cols * config->n_heads * config->context);
+    const uint32_t head_dim = d / config->n_heads;
+    buffers_want(buffers, &m->q, "mimi q",
+                 attention_q_words(cols, KV_F32, config->n_heads, head_dim));
+    const uint64_t partials =
+        attention_partial_words(cols, config->context, config->n_heads, head_dim);
+    if (partials)
+        buffers_want(buffers, &m->partials, "mimi attention's partials", partials);
     buffers_want(buffers, &m->attended, "mimi attended", (uint64_t)cols * d);
     buffers_want(buffers, &m->hidden, "mimi hidden", (uint64_t)cols * config->dim_feedforward);
     buffers_want(buffers, &m->latent, "mimi latent", (uint64_t)max_slots * d);
@@ -289,10 +295,11 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
                                                  .head_dim = d / c->n_heads,
                                                  .capacity = c->context,
                                                  .source = POSITION_FRAME,
+                                                 .kv_type = KV_F32,
                                                  .rope = m->rope,
                                                  .qkv = m->qkv,
                                                  .q = m->q,
-                                                 .scores = m->scores,
+                                                 .partials = m->partials,
                                                  .k_cache = l->k_cache,
                                                  .v_cache = l->v_cache,
                                                  .out = m->attended});

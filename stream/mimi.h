@@ -29,7 +29,7 @@ struct mimi_input {
 struct mimi_layer {
     struct gpu_range norm1_weight, norm1_bias, norm2_weight, norm2_bias, scale1, scale2;
     struct weight in_proj, out_proj, linear1, linear2;
-    struct gpu_range k_cache, v_cache;
+    struct gpu_range k_cache, v_cache; /* f32: they are small, and rounding them changes codes */
 };
 
 struct mimi {
@@ -50,7 +50,7 @@ struct mimi {
     const struct mimi_input *inputs[3 + 2 * CONFIG_MAX_RATIOS];
 
     struct mimi_layer layers[MIMI_MAX_LAYERS];
-    struct gpu_range freq, rope, x, norm, qkv, q, scores, attended, hidden;
+    struct gpu_range freq, rope, x, norm, qkv, q, partials, attended, hidden;
 
     struct weight downsample, proj_first, proj_rest;
     struct gpu_range codebooks[MIMI_MAX_CODEBOOKS];

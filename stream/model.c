@@ -49,6 +49,18 @@ double model_pad_seconds(const stapes_model *m)
     return m->config.has_stt ? m->config.audio_delay_seconds + PAD_EXTRA_SECONDS : 0;
 }
 
+static enum status choose_kv_type(stapes_model *m, enum stapes_kv_type type)
+{
+    switch (type) {
+    case STAPES_KV_F32: m->kv_type = KV_F32; return OK;
+    case STAPES_KV_DEFAULT:
+    case STAPES_KV_F16: m->kv_type = KV_F16; return OK;
+    case STAPES_KV_Q8: m->kv_type = KV_Q8; return OK;
+    }
+    return log_error(&m->log, ERROR_ARGUMENT, "%d is no type of the caches of keys and values",
+                     (int)type);
+}
+
 /* What the configuration may say, but this program cannot hold. */
 static enum status check_config(const stapes_model *m, const char *path)
 {
@@ -89,6 +101,7 @@ static enum status plan_model(stapes_model *m, const struct source *source, uint
 {
     const struct model_config *c = &m->config;
     struct taps *taps = m->has_taps ? &m->taps : NULL;
+    m->lm.kv_type = m->kv_type;
     enum status status = plan_create(&m->log, m->device, m->kernels, source, &m->plan);
     if (status == OK)
         status = mimi_plan(&m->mimi, &c->mimi, m->n_codes, m->slots, m->plan, &m->buffers, taps,
@@ -198,8 +211,8 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     m->slots = params->slots ? params->slots : 1;
     m->has_taps = params->trace != 0;
     m->timed = params->timed != 0;
-    status = OK;
-    if (m->slots > MAX_SLOTS || (m->has_taps && m->slots > 1))
+    status = choose_kv_type(m, params->kv_type);
+    if (status == OK && (m->slots > MAX_SLOTS || (m->has_taps && m->slots > 1)))
         status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace",
                            m->slots, MAX_SLOTS);
     if (status == OK)

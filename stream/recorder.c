@@ -4,7 +4,6 @@
 /* Any weight plane's row is a whole number of words, so this many rows are a whole number of
  * binding alignments. It is even, which keeps the pairs of a gate together. */
 #define WINDOW_ROWS (GPU_OFFSET_ALIGNMENT / 4)
-#define ATTENTION_MAX_HEAD_DIM 256 /* of the kernel attention (kernels/params.h) */
 
 static enum kernel_id weight_kernel(enum tensor_type type, enum kernel_id f32, enum kernel_id f16,
                                     enum kernel_id bf16, enum kernel_id q8_0, enum kernel_id q4_0)
@@ -186,6 +185,7 @@ void record_attention(struct recorder *r, const struct attention_args *a)
         .source = a->source,
         .static_position = a->static_position,
         .rotate = a->rope.buffer != NULL,
+        .kv_type = a->kv_type,
     };
     const struct attention_params p = {
         .slots = r->slots,
@@ -195,19 +195,34 @@ void record_attention(struct recorder *r, const struct attention_args *a)
         .capacity = a->capacity,
         .source = a->source,
         .static_position = a->static_position,
+        .kv_type = a->kv_type,
+        .splits = attention_splits(a->capacity),
     };
+    const struct gpu_range to = p.splits > 1 ? a->partials : a->out;
     record_kernel(
         r, KERNEL_rope_kv, &rope,
         (const struct gpu_range[]){r->state, a->rope, a->qkv, a->q, a->k_cache, a->v_cache});
-    const bool fits = a->head_dim % 4 == 0 && a->head_dim <= ATTENTION_MAX_HEAD_DIM;
-    if (fits && kernel_set_can_run(r->kernels, KERNEL_attention)) {
-        record_kernel(r, KERNEL_attention, &p,
-                      (const struct gpu_range[]){r->state, a->q, a->k_cache, a->v_cache, a->out});
-        return;
-    }
-    record_kernel(r, KERNEL_attn_scores, &p,
-                  (const struct gpu_range[]){r->state, a->q, a->k_cache, a->scores});
-    record_kernel(r, KERNEL_attn_softmax, &p, (const struct gpu_range[]){r->state, a->scores});
-    record_kernel(r, KERNEL_attn_values, &p,
-                  (const struct gpu_range[]){r->state, a->scores, a->v_cache, a->out});
+    record_kernel(r, KERNEL_attention, &p,
+                  (const struct gpu_range[]){r->state, a->q, a->k_cache, a->v_cache, to});
+    if (p.splits > 1)
+        record_kernel(r, KERNEL_attention_combine, &p,
+                      (const struct gpu_range[]){r->state, a->partials, a->out});
+}
+
+uint64_t attention_cache_words(uint64_t slots, uint32_t kv_type, uint32_t capacity, uint32_t heads,
+                               uint32_t head_dim)
+{
+    return slots * KV_SLOT_WORDS(kv_type, (uint64_t)capacity, heads, head_dim);
+}
+
+uint64_t attention_q_words(uint64_t cols, uint32_t kv_type, uint32_t heads, uint32_t head_dim)
+{
+    return cols * heads * KV_Q_WORDS(kv_type, head_dim);
+}
+
+uint64_t attention_partial_words(uint64_t cols, uint32_t capacity, uint32_t heads,
+                                 uint32_t head_dim)
+{
+    const uint32_t splits = attention_splits(capacity);
+    return splits > 1 ? cols * heads * splits * PARTIAL_WORDS(head_dim) : 0;
 }

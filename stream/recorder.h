@@ -55,13 +55,22 @@ void record_layernorm(struct recorder *r, struct gpu_range x, struct gpu_range w
 struct attention_args {
     uint32_t per_slot, heads, head_dim, capacity;
     uint32_t source, static_position; /* POSITION_* */
+    uint32_t kv_type;                 /* KV_* */
     struct gpu_range rope;            /* NULL buffer: no rotation */
     struct gpu_range qkv;             /* [slot][per_slot][3][heads][head_dim] */
-    struct gpu_range q, scores;       /* scratch: [..][heads][head_dim], [..][heads][capacity] */
-    struct gpu_range k_cache, v_cache;
+    struct gpu_range q, partials;     /* scratch: attention_q_words, attention_partial_words */
+    struct gpu_range k_cache, v_cache; /* attention_cache_words each */
     struct gpu_range out; /* [slot][per_slot][heads * head_dim] */
 };
 void record_attention(struct recorder *r, const struct attention_args *args);
+
+/* Words of its buffers for `slots` slots. */
+uint64_t attention_cache_words(uint64_t slots, uint32_t kv_type, uint32_t capacity, uint32_t heads,
+                               uint32_t head_dim);
+uint64_t attention_q_words(uint64_t cols, uint32_t kv_type, uint32_t heads, uint32_t head_dim);
+/* 0 where it needs none: then the range of the partials need not have a buffer */
+uint64_t attention_partial_words(uint64_t cols, uint32_t capacity, uint32_t heads,
+                                 uint32_t head_dim);
 
 /* Any other kernel of the list. */
 void record_kernel(struct recorder *r, enum kernel_id id, const void *params,

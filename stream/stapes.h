@@ -107,6 +107,14 @@ STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_
  * that another choice may change the last bits of a result: force one (kernels) to exclude that. */
 enum stapes_tune { STAPES_TUNE_AUTO /* not on CPU devices */, STAPES_TUNE_ON, STAPES_TUNE_OFF };
 
+/* Elements of the transformer's cache of keys and values. Mimi's and the depformer's are f32. */
+enum stapes_kv_type {
+    STAPES_KV_DEFAULT = 0, /* f16 */
+    STAPES_KV_F32,         /* as upstream computes */
+    STAPES_KV_F16,         /* half the memory and traffic */
+    STAPES_KV_Q8,          /* 8.5 bits; a little less exact */
+};
+
 struct stapes_model_params {
     const char *path;      /* GGUF (one or split), or an upstream checkpoint directory. Required. */
     const char *device;    /* index or part of a name; NULL: the best there is */
@@ -115,6 +123,7 @@ struct stapes_model_params {
     uint64_t memory_limit_bytes; /* fail instead of taking more device memory; 0: no limit */
     const char *kernels; /* NULL: the best; "plain"; "workgroup"; or a list of rows to force */
     enum stapes_tune tune;
+    enum stapes_kv_type kv_type;
     stapes_log_fn *log;
     void *log_user;
     /* Progress of loading, bytes; returns 0 to stop (stapes_model_open: STAPES_ERROR_AGAIN). */

@@ -260,10 +260,13 @@ static float as_float(uint32_t bits)
 }
 
 /* Share of the tolerance that `got` uses; above 1 it is wrong. */
-static double share(const struct kernel_case *c, char element, uint32_t got, uint32_t want)
+static double share(const struct kernel_case *c, char element, uint32_t b, uint32_t i, uint32_t got)
 {
+    const uint32_t want = ((const uint32_t *)c->data[b])[i];
     if (got == want)
         return 0;
+    if (element == 'w' && c->share)
+        return c->share(c, b, i, got);
     if (element != 'f' || !isfinite(as_float(want)) || !isfinite(as_float(got)))
         return INFINITY;
     const double error = fabs((double)as_float(got) - as_float(want));
@@ -291,7 +294,7 @@ static bool compare_binding(const struct checker *k, enum kernel_id id, uint32_t
     uint32_t n = 0, first = 0, worst = 0;
     double most = -1;
     for (uint32_t i = 0; i < words && bad; i++) {
-        const double s = share(c, element, got[i], want[i]);
+        const double s = share(c, element, b, i, got[i]);
         bad[i] = s > 1;
         if (bad[i] && !n++)
             first = i;

@@ -1,5 +1,4 @@
 #version 450
 /* SPDX-License-Identifier: MIT */
 #extension GL_GOOGLE_include_directive : require
-#define TEXELS
-#include "attn_scores.glsl"
+#include "attention_combine.glsl"

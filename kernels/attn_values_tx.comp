@@ -1,5 +1,0 @@
-#version 450
-/* SPDX-License-Identifier: MIT */
-#extension GL_GOOGLE_include_directive : require
-#define TEXELS
-#include "attn_values.glsl"
