@@ -13,6 +13,8 @@
 #include "loader/tensor.h"
 #include "tools/interrupt.h"
 
+const char *const model_kv_types[] = {"f32", "f16", "q8", NULL};
+
 #define SMALL_MODEL_BYTES (32u << 20)
 
 /* The demo model lies beside the program in a build tree, in ../share where it is installed. */
@@ -70,10 +72,8 @@ static void tune_cpu_driver(const char *path, uint32_t slots)
         setenv("LP_NUM_THREADS", "0", 0);
 }
 
-const char *const tune_choices[] = {[STAPES_TUNE_AUTO] = "auto",
-                                    [STAPES_TUNE_ON] = "on",
-                                    [STAPES_TUNE_OFF] = "off",
-                                    NULL};
+const char *const model_tune_choices[] = {
+    [STAPES_TUNE_AUTO] = "auto", [STAPES_TUNE_ON] = "on", [STAPES_TUNE_OFF] = "off", NULL};
 
 static int show_loading(void *user, uint64_t done, uint64_t total)
 {
@@ -93,6 +93,7 @@ int model_open(struct report *report, const struct model_options *options, uint3
         .memory_limit_bytes = options->max_memory,
         .kernels = options->kernels,
         .tune = (enum stapes_tune)options->tune,
+        .kv_type = options->kv < 0 ? STAPES_KV_DEFAULT : (enum stapes_kv_type)(options->kv + 1),
         .log = report_library,
         .log_user = report,
         .progress = show_loading,

@@ -12,10 +12,12 @@ struct model_options {
     const char *path, *device, *kernels, *cache_dir;
     uint64_t max_memory;
     int tune; /* enum stapes_tune */
+    int kv;   /* index in model_kv_types; -1: the default */
     bool validation, quiet, verbose;
 };
 
-extern const char *const tune_choices[];
+extern const char *const model_tune_choices[];
+extern const char *const model_kv_types[];
 
 /* Rows for a command whose options have a `struct model_options model`. */
 #define MODEL_OPTION_ROWS(options)                                                                 \
@@ -46,10 +48,17 @@ extern const char *const tune_choices[];
          .kind = OPTION_CHOICE,                                                                    \
          .offset = offsetof(options, model.tune),                                                  \
          .value = "WHEN",                                                                          \
-         .choices = tune_choices,                                                                  \
+         .choices = model_tune_choices,                                                            \
          .help = "Whether the first run on a device measures which form of each matrix product "   \
-                 "is the fastest there, and checks them: \"auto\" on GPUs, \"on\" or "         \
-                 "\"off\". What was found is kept in the cache directory. Default: auto."},      \
+                 "is the fastest there, and checks them: \"auto\" on GPUs, \"on\" or "             \
+                 "\"off\". What was found is kept in the cache directory. Default: auto."},        \
+        {.name = "kv",                                                                             \
+         .kind = OPTION_CHOICE,                                                                    \
+         .offset = offsetof(options, model.kv),                                                    \
+         .value = "TYPE",                                                                          \
+         .help = "How the transformer's keys and values are kept: f32 as upstream computes, f16 "  \
+                 "in half the memory (the default), q8 in a quarter of it and less exact.",        \
+         .choices = model_kv_types},                                                               \
         {.name = "cache-dir",                                                                      \
          .kind = OPTION_STRING,                                                                    \
          .offset = offsetof(options, model.cache_dir),                                             \

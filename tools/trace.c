@@ -327,6 +327,6 @@ const struct command trace_command = {
     .sections = sections,
     .n_sections = COUNT_OF(sections),
     .options_bytes = sizeof(struct options),
-    .defaults = &(const struct options){.pad_frames = -1},
+    .defaults = &(const struct options){.model.kv = -1, .pad_frames = -1},
     .run = run,
 };

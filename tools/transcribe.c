@@ -485,6 +485,6 @@ const struct command transcribe_command = {
     .sections = sections,
     .n_sections = COUNT_OF(sections),
     .options_bytes = sizeof(struct options),
-    .defaults = &(const struct options){.raw_format = -1},
+    .defaults = &(const struct options){.model.kv = -1, .raw_format = -1},
     .run = run,
 };
