@@ -13,6 +13,7 @@ int passed, failed;
 bool timed;
 static const char *wanted_device, *wanted_kernels;
 static int validation = 1;
+enum stapes_kv_type wanted_kv_type; /* DEFAULT */
 
 bool check_at(const char *file, int line, bool ok, const char *format, ...)
 {
@@ -30,6 +31,17 @@ bool check_at(const char *file, int line, bool ok, const char *format, ...)
     return false;
 }
 
+static enum stapes_kv_type kv_type(const char *name)
+{
+    static const char *const names[] = {
+        [STAPES_KV_F32] = "f32", [STAPES_KV_F16] = "f16", [STAPES_KV_Q8] = "q8"};
+    for (int i = STAPES_KV_F32; i <= STAPES_KV_Q8; i++)
+        if (!strcmp(name, names[i]))
+            return (enum stapes_kv_type)i;
+    fprintf(stderr, "--kv takes f32, f16 or q8, not \"%s\"\n", name);
+    exit(2);
+}
+
 void support_init(int *argc, char **argv)
 {
     int kept = 1;
@@ -38,6 +50,8 @@ void support_init(int *argc, char **argv)
             wanted_device = argv[++i];
         else if (!strcmp(argv[i], "--kernels") && i + 1 < *argc)
             wanted_kernels = argv[++i];
+        else if (!strcmp(argv[i], "--kv") && i + 1 < *argc)
+            wanted_kv_type = kv_type(argv[++i]);
         else if (!strcmp(argv[i], "--no-validation"))
             validation = 0;
         else if (!strcmp(argv[i], "--timed"))
@@ -67,6 +81,7 @@ stapes_model *open_model(const char *path, uint32_t slots, bool trace)
     const struct stapes_model_params params = {.path = path,
                                                .device = wanted_device,
                                                .kernels = wanted_kernels,
+                                               .kv_type = wanted_kv_type,
                                                .slots = slots,
                                                .trace = trace,
                                                .timed = timed,

@@ -13,14 +13,15 @@
 
 extern int passed, failed;
 extern bool timed; /* --timed: models are opened so */
+extern enum stapes_kv_type wanted_kv_type; /* --kv */
 
 /* Counts; prints file, line and the formatted message of a failure. Returns ok. */
 bool check_at(const char *file, int line, bool ok, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 #define CHECK(ok, ...) check_at(__FILE__, __LINE__, (ok), __VA_ARGS__)
 
-/* Parses --device NAME, --kernels LIST, --timed and --no-validation; what is left is in argv[1 ..
- * *argc). */
+/* Parses --device NAME, --kernels LIST, --kv TYPE, --timed and --no-validation; what is left is in
+ * argv[1 .. *argc). */
 void support_init(int *argc, char **argv);
 /* Exits 77 where there is no device; otherwise prints the closing line and returns the exit status.
  */
