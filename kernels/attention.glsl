@@ -10,7 +10,7 @@
 PARAMS(attention_params);
 
 layout(constant_id = 1) const uint KV_TYPE = KV_F32;
-layout(constant_id = 2) const uint SHARE = 8u;   /* ring slots of a part at most, a multiple of 8 */
+layout(constant_id = 2) const uint SHARE = 8u;   /* room for the ring slots of a part */
 layout(constant_id = 3) const uint QUERIES = 1u; /* of one slot */
 
 #include "ring.glsl"

@@ -14,6 +14,13 @@ bool suits_row_texels(const void *params)
     return p->dim % 4 == 0;
 }
 
+bool suits_rope_texels(const void *params)
+{
+    const struct rope_kv_params *p = params;
+
+    return p->head_dim % 4 == 0;
+}
+
 /* attention_wg keeps a query in shared memory, and a lane for each of its dims. */
 bool suits_heads_256(const void *params)
 {
@@ -109,8 +116,8 @@ uint32_t attention_splits(uint32_t capacity)
     return capacity <= 256 ? 1 : MIN(capacity / 96, 16);
 }
 
-/* Specialization constants: 1 the caches' type, 2 the ring slots of a part at most, 3 queries that
- * are computed together. */
+/* Specialization constants: 1 the caches' type, 2 room for the ring slots of a part, in steps so that
+ * there are few pipelines, 3 queries that are computed together. */
 void plan_attention(const void *params, struct kernel_plan *plan)
 {
     const struct attention_params *p = params;
@@ -119,7 +126,7 @@ void plan_attention(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 8, (uint64_t)p->slots * div_up(p->per_slot, queries) * p->splits * p->heads);
     plan->n_spec = 4;
     plan->spec[1] = p->kv_type;
-    plan->spec[2] = ATTENTION_SHARE(p->capacity, p->splits);
+    plan->spec[2] = div_up(ATTENTION_SHARE(p->capacity, p->splits), 64) * 64;
     plan->spec[3] = queries;
 }
 
