@@ -183,6 +183,14 @@ void plan_vq_end(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 8, p->slots * MIN(p->n_codes, 2));
 }
 
+void plan_vq_end_wg(const void *params, struct kernel_plan *plan)
+{
+    const struct vq_end_params *p = params;
+
+    plan_groups(plan, 64, MIN(p->n_codes, 2));
+    plan->groups[1] = p->slots;
+}
+
 void plan_conv_state(const void *params, struct kernel_plan *plan)
 {
     const struct conv_state_params *p = params;

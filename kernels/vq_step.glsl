@@ -15,7 +15,7 @@ PARAMS(vq_step_params);
 layout(constant_id = 1) const uint SLOTS = 1u;
 layout(constant_id = 2) const bool PICKS = false;
 
-#define BINS 8u /* at a time, of the VQ_TILE */
+#define BINS 4u /* at a time, of the VQ_TILE */
 
 IN_FLOATS(1, from)
 IN_FLOATS(2, previous)

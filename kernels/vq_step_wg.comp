@@ -19,36 +19,21 @@ layout(set = 0, binding = 5, std430) buffer Codes { uint codes[]; };
 layout(set = 0, binding = 6, std430) buffer Info { uint info[]; };
 
 #include "vq_write.glsl"
+#include "vq_merge.glsl"
 
 #define SHARES 8u /* lanes that share a bin, so that they read neighbours */
 
-shared vec4 picks[VQ_TILE * SHARES];
 shared float partial[VQ_TILE * SHARES];
 shared vec4 residual[DIM / 4u];
-
-/* The best of the first n picks, for all lanes. */
-vec4 merge_all(uint n)
-{
-    uint lane = gl_LocalInvocationID.x;
-    barrier();
-    for (uint stride = VQ_TILE * SHARES / 2u; stride > 0u; stride /= 2u) {
-        if (stride >= n)
-            continue;
-        if (lane < stride && lane + stride < n)
-            picks[lane] = merge_picks(picks[lane], picks[lane + stride]);
-        barrier();
-    }
-    return picks[0];
-}
 
 vec4 pick_previous(uint row)
 {
     uint lane = gl_LocalInvocationID.x, tiles = VQ_TILES(p.bins);
     vec4 found = NO_PICK;
-    for (uint t = lane; t < tiles; t += VQ_TILE * SHARES)
+    for (uint t = lane; t < tiles; t += gl_WorkGroupSize.x)
         found = merge_picks(found, from[row + t]);
     picks[lane] = found;
-    return merge_all(min(tiles, VQ_TILE * SHARES));
+    return merge_group(min(tiles, gl_WorkGroupSize.x));
 }
 
 float distance_share(uint bin, uint share)
@@ -93,7 +78,7 @@ void main()
             sum += partial[lane * SHARES + i];
         picks[lane] = take_distance(NO_PICK, sum, bin);
     }
-    vec4 found = merge_all(min(VQ_TILE, p.bins - tile * VQ_TILE));
+    vec4 found = merge_group(min(VQ_TILE, p.bins - tile * VQ_TILE));
     if (lane == 0u)
         to[row + tile] = found;
 }
