@@ -83,6 +83,12 @@ struct centroids_params {
 #define MATMUL_ADD_TO 32u /* v += y[...]: y is also input */
 #define MATMUL_ELU 64u    /* y = elu(v) instead of v */
 #define MATMUL_DUAL 128u  /* y2 = elu(v) as well */
+/* The columns are normalized before the product, as rmsnorm and layernorm do (see below), with eps:
+ * the norm's weight (alpha) is bound as scale, its bias as bias; so neither SCALE nor BIAS may be
+ * set. Not every row of kernels.def does it: kernel_set_fuses. */
+#define MATMUL_NORM_RMS 256u
+#define MATMUL_NORM_LAYER 512u
+#define MATMUL_NORM (MATMUL_NORM_RMS | MATMUL_NORM_LAYER)
 
 /* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this
  * order, the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale,
@@ -95,6 +101,7 @@ struct matmul_params {
     uint32_t y_base, y_slot_stride, y_col_stride;
     uint32_t res_base, res_slot_stride, res_col_stride;
     uint32_t y2_base, y2_slot_stride, y2_col_stride;
+    float eps; /* of MATMUL_NORM */
 };
 
 /* x[slot][d] = (accumulate ? x : 0) + sum_{t < tables} W[t * table_rows + id(slot, t)][d], with

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/plan.h"
 
+bool suits_no_norm(const void *params)
+{
+    const struct matmul_params *p = params;
+    return !(p->flags & MATMUL_NORM);
+}
+
 bool suits_few_columns(const void *params)
 {
     const struct matmul_params *p = params;
     return p->per_slot <= 8;
+}
+
+/* Rows of 16-bit weights begin at multiples of 16 bytes. */
+bool suits_few_columns_8(const void *params)
+{
+    const struct matmul_params *p = params;
+    return p->per_slot <= 8 && align_up(p->k, 4) % 8 == 0;
 }
 
 static bool x_in_texels(const struct matmul_params *p)
@@ -16,13 +29,13 @@ static bool x_in_texels(const struct matmul_params *p)
 bool suits_texels_of_4(const void *params)
 {
     const struct matmul_params *p = params;
-    return p->k % 4 == 0 && x_in_texels(p);
+    return p->k % 4 == 0 && x_in_texels(p) && suits_no_norm(p);
 }
 
 bool suits_texels_of_8(const void *params)
 {
     const struct matmul_params *p = params;
-    return p->k % 8 == 0 && x_in_texels(p);
+    return p->k % 8 == 0 && x_in_texels(p) && suits_no_norm(p);
 }
 
 /* Whether load_x may read four words at once. */
@@ -142,4 +155,52 @@ void plan_matmul_wg(const void *params, struct kernel_plan *plan)
     plan->groups[0] = div_up(p->rows, rows * (local_size >> lanes));
     plan->groups[1] = div_up(p->cols, cols);
     plan->groups[2] = 1;
+}
+
+/* A subgroup a ROWS x COLS tile, four a workgroup. Fewer rows where the matrix is small: a large
+ * device wants a thousand subgroups and more to keep its memory busy, and each row has only some
+ * hundred bytes to ask for. Columns share a read of the weights as far as 16 KiB of shared memory
+ * holds enough of them for 32 lanes. unit: elements that a lane reads of a row at once.
+ * Specialization: 1 rows and 2 columns of a subgroup, 4 x is aligned, 5 flags, 6 elements of a
+ * column that are staged at once, 7 units in flight a row. */
+static void plan_subgroups(const struct matmul_params *p, uint32_t unit, struct kernel_plan *plan)
+{
+    const uint32_t local_size = 128, groups = 4, shared_elements = 4096;
+    const uint32_t least_rows = p->flags & MATMUL_GATE ? 2 : 1;
+    const uint32_t rows = p->rows >= 4096 ? 4 : p->rows >= 2048 ? 2 : 1;
+    const uint32_t most_cols = unit <= 16 ? 8 : 4;
+    const uint32_t cols = MIN(1u << log2_ceil(p->cols), most_cols);
+
+    plan->n_spec = 8;
+    plan->spec[0] = local_size;
+    plan->spec[1] = MAX(rows, least_rows);
+    plan->spec[2] = cols;
+    plan->spec[3] = 0;
+    plan->spec[4] = x_aligned(p);
+    plan->spec[5] = p->flags;
+    plan->spec[6] = MIN(shared_elements / cols, 2048);
+    plan->spec[7] = rows < 4 && plan->spec[6] >= 128 * unit ? 4 : 2;
+    plan->groups[0] = div_up(p->cols, cols);
+    plan->groups[1] = div_up(p->rows, plan->spec[1] * groups);
+    plan->groups[2] = 1;
+}
+
+void plan_matmul_sg_4(const void *params, struct kernel_plan *plan)
+{
+    plan_subgroups(params, 4, plan);
+}
+
+void plan_matmul_sg_8(const void *params, struct kernel_plan *plan)
+{
+    plan_subgroups(params, 8, plan);
+}
+
+void plan_matmul_sg_16(const void *params, struct kernel_plan *plan)
+{
+    plan_subgroups(params, 16, plan);
+}
+
+void plan_matmul_sg_32(const void *params, struct kernel_plan *plan)
+{
+    plan_subgroups(params, 32, plan);
 }

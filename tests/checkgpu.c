@@ -451,7 +451,7 @@ static struct row_result check_row(struct checker *k, enum kernel_id id)
         memset(&c, 0, sizeof(c));
         allocations.random = case_seed(k->options->seed, id, index);
         const bool more = references[id].cases(id, index, &source, &c);
-        const bool legal = !kernel_texel_bindings(id) || kernel_table[id].suits(&c.params);
+        const bool legal = kernel_table[id].suits(&c.params);
         if (more && legal) {
             result.cases++;
             if (!check_case(k, id, index, &c, &result))
