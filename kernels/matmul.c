@@ -28,27 +28,62 @@ static void rounded(struct bounded *b, double value)
     b->error += UNIT_ROUNDOFF * fabs(value);
 }
 
+struct column {
+    const float *x;
+    double mean, factor; /* of MATMUL_NORM */
+};
+
+static struct column normalized(const struct kernel_case *c, const float *x)
+{
+    const struct matmul_params *p = &c->params.matmul;
+    struct column column = {.x = x};
+    double squares = 0;
+    if (p->flags & MATMUL_NORM_LAYER)
+        for (uint32_t i = 0; i < p->k; i++)
+            column.mean += x[i] / (double)p->k;
+    for (uint32_t i = 0; i < p->k; i++)
+        squares += (x[i] - column.mean) * (x[i] - column.mean);
+    column.factor = 1 / sqrt(squares / p->k + (double)p->eps);
+    return column;
+}
+
+static double column_element(const struct kernel_case *c, const struct column *column, uint32_t i)
+{
+    const float *bias = c->data[3], *weight = c->data[4];
+    if (!(c->params.matmul.flags & MATMUL_NORM))
+        return column->x[i];
+    return (column->x[i] - column->mean) * column->factor * weight[i] +
+           (c->params.matmul.flags & MATMUL_NORM_LAYER ? bias[i] : 0);
+}
+
 /* Partial sums of k products of random sign grow like sqrt(i) and their rounding errors are
  * independent: k / 2.4 * u * rms in all. The factor 3 sqrt(k) is seven times that; a short sum has
- * the rigorous bound. */
-static struct bounded row_times_column(const struct kernel_case *c, uint32_t row, const float *x)
+ * the rigorous bound. A norm's factor is off by as much as rmsnorm's, for all products alike, and
+ * each of its elements by a few roundings of its own. */
+static struct bounded row_times_column(const struct kernel_case *c, uint32_t row,
+                                       const struct column *x)
 {
     const struct matmul_params *p = &c->params.matmul;
     const uint32_t type = weights_type(c->id);
     double sum = 0, squares = 0, magnitude = 0;
     for (uint32_t i = 0; i < p->k; i++) {
         const double product =
-            weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i) * x[i];
+            weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i) *
+            column_element(c, x, i);
         sum += product;
         squares += product * product;
         magnitude += fabs(product);
     }
     const double rigorous = (p->k + 2.0) * magnitude;
     const double likely = (4 + 3 * sqrt(p->k)) * sqrt(squares);
-    return (struct bounded){sum, UNIT_ROUNDOFF * (MIN(rigorous, likely) + fabs(sum))};
+    double error = MIN(rigorous, likely) + fabs(sum);
+    if (p->flags & MATMUL_NORM)
+        error += (8 + sqrt(p->k)) * fabs(sum) + 8 * sqrt(squares);
+    return (struct bounded){sum, UNIT_ROUNDOFF * error};
 }
 
-static double evaluate(const struct kernel_case *c, bool write)
+/* The worst error of the first `rows` rows. */
+static double evaluate(const struct kernel_case *c, uint32_t rows, bool write)
 {
     const struct matmul_params *p = &c->params.matmul;
     const float *x = c->data[2], *bias = c->data[3], *scale = c->data[4], *residual = c->data[5];
@@ -57,13 +92,14 @@ static double evaluate(const struct kernel_case *c, bool write)
     double worst = 0;
     for (uint32_t col = 0; col < p->cols; col++) {
         const uint32_t slot = col / p->per_slot, t = col % p->per_slot;
-        const float *column = x + p->x_base + slot * p->x_slot_stride + t * p->x_col_stride;
-        for (uint32_t r = 0; r < p->rows; r += step) {
+        const struct column column =
+            normalized(c, x + p->x_base + slot * p->x_slot_stride + t * p->x_col_stride);
+        for (uint32_t r = 0; r < rows; r += step) {
             const uint32_t o = p->row_offset + r / step;
             const uint32_t at = p->y_base + slot * p->y_slot_stride + t * p->y_col_stride + o;
-            struct bounded v = row_times_column(c, r, column);
+            struct bounded v = row_times_column(c, r, &column);
             if (p->flags & MATMUL_GATE) {
-                const struct bounded odd = row_times_column(c, r + 1, column);
+                const struct bounded odd = row_times_column(c, r + 1, &column);
                 v.error = 1.1 * v.error * fabs(odd.value) + fabs(silu(v.value)) * odd.error;
                 v.value = silu(v.value) * odd.value;
                 v.error += 6 * UNIT_ROUNDOFF * fabs(v.value);
@@ -98,7 +134,7 @@ static double evaluate(const struct kernel_case *c, bool write)
 
 void matmul_ref(const struct kernel_case *c)
 {
-    evaluate(c, true);
+    evaluate(c, c->params.matmul.rows, true);
 }
 
 struct shape {
@@ -141,6 +177,41 @@ static const struct shape shapes[] = {
     {12, 96, 1, 2, MATMUL_GELU, 0, 0, 1, 1e18f},
     {12, 96, 1, 2, MATMUL_BIAS | MATMUL_ELU, 0, 0, 1, 50},
     {12, 96, 4, 1, MATMUL_ADD, 0, 0, 1e-6f, 1e3f}, /* f16 scales are denormal */
+    {1, 1, 1, 1, MATMUL_NORM_RMS, 0, 0, 0, 0},
+    {5, 3, 1, 3, MATMUL_NORM_RMS | MATMUL_ADD, 1, 0, 0, 0},
+    {34, 63, 1, 9, MATMUL_NORM_RMS | MATMUL_GATE, 3, 0, 0, 0},
+    {64, 128, 1, 8, MATMUL_NORM_RMS, 0, 0, 0, 0},
+    {2050, 72, 8, 1, MATMUL_NORM_RMS | MATMUL_GATE, 0, 0, 0, 0},
+    {10, 2144, 1, 5, MATMUL_NORM_RMS | MATMUL_GATE | MATMUL_ADD_TO, 0, 0, 0, 0},
+    {6, 4103, 1, 2, MATMUL_NORM_RMS, 5, 0, 0, 0},
+    {4097, 8, 1, 1, MATMUL_NORM_RMS, 0, 0, 0, 1e-6f},
+    {3, 5, 1, 2, MATMUL_NORM_LAYER, 1, 0, 0, 0},
+    {17, 65, 2, 3, MATMUL_NORM_LAYER | MATMUL_GELU, 0, 0, 0, 0},
+    {64, 512, 2, 1, MATMUL_NORM_LAYER, 0, 0, 0, 0},
+    {65, 512, 2, 4, MATMUL_NORM_LAYER | MATMUL_GELU, 0, 0, 0, 1e4f},
+    {9, 3079, 8, 1, MATMUL_NORM_LAYER | MATMUL_ADD | MATMUL_DUAL, 2, 0, 0, 0},
+    /* without a norm, long enough for several steps of every form */
+    {18, 6144, 1, 8, MATMUL_GATE, 0, 0, 0, 0},
+    {2048, 2080, 1, 2, MATMUL_ADD_TO, 0, 0, 0, 0},
+};
+
+/* stt-1b's and Mimi's */
+static const struct shape bench_shapes[] = {
+    {6144, 2048, 1, 1, 0, 0, 0, 0, 0},
+    {2048, 2048, 1, 1, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {11264, 2048, 1, 1, MATMUL_GATE, 0, 0, 0, 0},
+    {2048, 5632, 1, 1, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {8000, 2048, 1, 1, 0, 0, 0, 0, 0},
+    {6144, 2048, 1, 8, 0, 0, 0, 0, 0},
+    {2048, 2048, 1, 8, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {11264, 2048, 1, 8, MATMUL_GATE, 0, 0, 0, 0},
+    {2048, 5632, 1, 8, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {8000, 2048, 1, 8, 0, 0, 0, 0, 0},
+    {6144, 2048, 1, 1, MATMUL_NORM_RMS, 0, 0, 0, 0},
+    {11264, 2048, 1, 1, MATMUL_NORM_RMS | MATMUL_GATE, 0, 0, 0, 0},
+    {1536, 512, 2, 1, MATMUL_NORM_LAYER, 0, 0, 0, 0},
+    {2048, 512, 2, 1, MATMUL_GELU, 0, 0, 0, 0},
+    {512, 2048, 2, 1, MATMUL_ADD_TO, 0, 0, 0, 0},
 };
 
 static float *filled(const struct case_source *s, uint32_t words, float magnitude)
@@ -164,9 +235,10 @@ static uint32_t columns(const struct shape *h, uint32_t n, uint32_t stride, uint
 bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
                   struct kernel_case *out)
 {
-    if (index >= COUNT_OF(shapes))
+    const bool bench = index >= CASE_BENCH;
+    if (bench ? index - CASE_BENCH >= COUNT_OF(bench_shapes) : index >= COUNT_OF(shapes))
         return false;
-    const struct shape *h = &shapes[index];
+    const struct shape *h = bench ? &bench_shapes[index - CASE_BENCH] : &shapes[index];
     const uint32_t type = weights_type(id);
     const float weights = h->weights != 0 ? h->weights : 1, inputs = h->inputs != 0 ? h->inputs : 1;
     struct matmul_params *p = &out->params.matmul;
@@ -191,6 +263,11 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
         words[3] = n_out;
     if (h->flags & MATMUL_SCALE)
         words[4] = n_out;
+    if (h->flags & MATMUL_NORM) {
+        words[4] = p->k;
+        words[3] = h->flags & MATMUL_NORM_LAYER ? p->k : 0;
+        p->eps = h->flags & MATMUL_NORM_LAYER ? 1e-5f : 1e-8f;
+    }
     if (h->flags & MATMUL_ADD)
         words[5] = columns(h, n_out + 1, 0, &p->res_base, &p->res_slot_stride, &p->res_col_stride);
     if (h->flags & MATMUL_DUAL)
@@ -208,7 +285,11 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
         for (uint32_t i = 0; i < words[6]; i++)
             ((uint32_t *)out->data[6])[i] = CASE_POISON;
 
-    out->tolerance_absolute = evaluate(out, false);
+    if (h->flags & MATMUL_NORM_LAYER)
+        for (uint32_t i = 0; i < words[2]; i++)
+            ((float *)out->data[2])[i] += inputs;
+
+    out->tolerance_absolute = bench ? 2 * evaluate(out, 64, false) : evaluate(out, p->rows, false);
     out->bytes = 4.0 * ((double)(words[0] + words[1]) * p->rows / (p->rows + p->w_row) + words[2] +
                         words[6]);
     out->flops = 2.0 * p->rows * p->k * p->cols;

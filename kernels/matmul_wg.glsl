@@ -6,6 +6,7 @@
  */
 #extension GL_EXT_control_flow_attributes : require
 #include "matmul_weights.glsl"
+#include "sums.glsl"
 
 #if defined(WEIGHT_F32)
 layout(set = 0, binding = 0) readonly buffer Plane0 { vec4 plane0[]; };
@@ -49,6 +50,48 @@ float load_scale(uint row, uint block)
 }
 #endif
 
+uint x_at[COLS];
+vec2 norm[COLS]; /* mean, factor */
+
+/* The workgroup's columns are read here and again below: they are in a cache by then. */
+void find_norms()
+{
+    [[unroll]] for (uint c = 0u; c < COLS; c++) {
+        float part = 0.0, mean = 0.0;
+        if ((FLAGS & MATMUL_NORM_LAYER) != 0u) {
+            for (uint i = gl_LocalInvocationID.x; i < p.k; i += gl_WorkGroupSize.x)
+                part += x[x_at[c] + i];
+            mean = group_sum(part) / float(p.k);
+            part = 0.0;
+        }
+        for (uint i = gl_LocalInvocationID.x; i < p.k; i += gl_WorkGroupSize.x) {
+            float d = x[x_at[c] + i] - mean;
+            part = fma(d, d, part);
+        }
+        precise float square = group_sum(part) / float(p.k);
+        norm[c] = vec2(mean, 1.0 / sqrt(square + p.eps));
+    }
+}
+
+float normalized(uint c, uint i, float v)
+{
+    if ((FLAGS & MATMUL_NORM_RMS) != 0u)
+        return v * (scale[i] * norm[c].y);
+    return fma((v - norm[c].x) * norm[c].y, scale[i], bias[i]);
+}
+
+/* the n elements of column c from i on, then zeros */
+vec4 column_quad(uint c, uint i, uint n)
+{
+    vec4 v = n < 4u ? load_x_tail(x_at[c] + i, n) : load_x(x_at[c] + i);
+    if ((FLAGS & MATMUL_NORM) != 0u) {
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            if (j < n)
+                v[j] = normalized(c, i + j, v[j]);
+    }
+    return v;
+}
+
 void main()
 {
     const uint lanes = 1u << LANES_LOG2;
@@ -60,7 +103,6 @@ void main()
     uint units = (p.k + UNIT - 1u) / UNIT;
 
     uint row[ROWS];
-    uint x_at[COLS];
     float acc[ROWS * COLS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         row[r] = p.w_row + min(first_row + r, p.rows - 1u);
@@ -70,18 +112,20 @@ void main()
     }
     [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
         acc[rc] = 0.0;
+    if ((FLAGS & MATMUL_NORM) != 0u)
+        find_norms();
 
     for (uint i = lane; i < units; i += lanes) {
 #if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
         vec4 low[COLS], high[COLS];
         [[unroll]] for (uint c = 0u; c < COLS; c++) {
 #if defined(WEIGHT_Q4_0)
-            uint at = x_at[c] + 32u * (i / 4u) + 4u * (i % 4u);
-            low[c] = load_x(at);
-            high[c] = load_x(at + 16u);
+            uint at = 32u * (i / 4u) + 4u * (i % 4u);
+            low[c] = column_quad(c, at, 4u);
+            high[c] = column_quad(c, at + 16u, 4u);
 #else
-            low[c] = load_x(x_at[c] + 8u * i);
-            high[c] = load_x(x_at[c] + 8u * i + 4u);
+            low[c] = column_quad(c, 8u * i, 4u);
+            high[c] = column_quad(c, 8u * i + 4u, 4u);
 #endif
         }
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -99,13 +143,8 @@ void main()
         }
 #else
         vec4 v[COLS];
-        if (4u * i + 4u <= p.k) {
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                v[c] = load_x(x_at[c] + 4u * i);
-        } else {
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                v[c] = load_x_tail(x_at[c] + 4u * i, p.k % 4u);
-        }
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            v[c] = column_quad(c, 4u * i, min(p.k - 4u * i, 4u));
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             vec4 w = load_w(row[r] * units + i);
             [[unroll]] for (uint c = 0u; c < COLS; c++)

@@ -170,6 +170,7 @@ static void plan_subgroups(const struct matmul_params *p, uint32_t unit, struct 
     const uint32_t rows = p->rows >= 4096 ? 4 : p->rows >= 2048 ? 2 : 1;
     const uint32_t most_cols = unit <= 16 ? 8 : 4;
     const uint32_t cols = MIN(1u << log2_ceil(p->cols), most_cols);
+    const uint32_t staged = MIN(shared_elements / cols, 2048), units = MIN(p->k, staged) / unit;
 
     plan->n_spec = 8;
     plan->spec[0] = local_size;
@@ -178,8 +179,8 @@ static void plan_subgroups(const struct matmul_params *p, uint32_t unit, struct 
     plan->spec[3] = 0;
     plan->spec[4] = x_aligned(p);
     plan->spec[5] = p->flags;
-    plan->spec[6] = MIN(shared_elements / cols, 2048);
-    plan->spec[7] = rows < 4 && plan->spec[6] >= 128 * unit ? 4 : 2;
+    plan->spec[6] = staged;
+    plan->spec[7] = units >= 128 && rows < 4 ? 4 : units >= 64 ? 2 : 1;
     plan->groups[0] = div_up(p->cols, cols);
     plan->groups[1] = div_up(p->rows, plan->spec[1] * groups);
     plan->groups[2] = 1;
