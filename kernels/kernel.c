@@ -95,9 +95,12 @@ static enum status parse_variants(kernel_set *set, const char *variants)
     set->features = gpu_device_get_info(set->device)->features;
     if (!variants || !*variants)
         return OK;
-    if (!strcmp(variants, "workgroup")) {
+    const bool subgroup = !strcmp(variants, "subgroup");
+    if (subgroup || !strcmp(variants, "workgroup")) {
         set->features |= GPU_FEATURE_FAST_BARRIERS;
         set->features &= ~(uint32_t)GPU_FEATURE_FAST_TEXELS;
+        if (!subgroup)
+            set->features &= ~(uint32_t)GPU_FEATURE_SUBGROUP_ARITHMETIC;
         return OK;
     }
     if (!strcmp(variants, "plain")) {
@@ -189,6 +192,11 @@ enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, con
 {
     enum kernel_id ids[KERNEL_COUNT];
     return ids[find_candidates(set, base, params, ids) - 1];
+}
+
+bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *params)
+{
+    return kernel_table[kernel_set_choose(set, base, params)].suits(params);
 }
 
 static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct kernel_plan *plan,

@@ -44,9 +44,11 @@ enum status kernel_find(const struct log *log, const char *name, enum kernel_id 
 typedef struct kernel_set kernel_set;
 
 /* variants: NULL or "": the best the device can run; "plain": plain forms only; "workgroup": forms
- * with barriers also on CPU devices, where they are slow (for tests); otherwise a comma-separated
- * list of row names to force where they are legal. An unknown name is ERROR_ARGUMENT, one that the
- * device cannot run ERROR_UNSUPPORTED. The device must outlive the set. */
+ * with barriers also on CPU devices, where they are slow (for tests), but none with subgroups;
+ * "subgroup": the same and those with subgroups where the device has them; otherwise a
+ * comma-separated list of row names to force where they are legal. An unknown name is
+ * ERROR_ARGUMENT, one that the device cannot run ERROR_UNSUPPORTED. The device must outlive the
+ * set. */
 enum status kernel_set_create(gpu_device *device, const char *variants, kernel_set **out);
 void kernel_set_destroy(kernel_set **set);
 gpu_device *kernel_set_device(const kernel_set *set);
@@ -60,6 +62,9 @@ void kernel_set_tuned(kernel_set *set);
 
 /* The row that a dispatch of `base` with these parameters takes where nothing was measured. */
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params);
+
+/* Whether that row normalizes x itself, for parameters of matmul with a flag of MATMUL_NORM. */
+bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *params);
 
 /* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is
  * only legal where it suits. */

@@ -340,6 +340,16 @@ static void forward_list_log(void *user, enum log_level level, const char *messa
     to->fn(to->user, (enum stapes_log_level)level, message);
 }
 
+static const char *best_kernels(uint32_t features)
+{
+    const uint32_t subgroups = GPU_FEATURE_FAST_BARRIERS | GPU_FEATURE_SUBGROUP_ARITHMETIC;
+    if ((features & subgroups) == subgroups)
+        return "subgroup";
+    if (features & GPU_FEATURE_FAST_BARRIERS)
+        return "workgroup";
+    return features & GPU_FEATURE_FAST_TEXELS ? "texel" : "plain";
+}
+
 int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *devices,
                    uint32_t *count)
 {
@@ -367,9 +377,7 @@ int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_device *dev
             .free_memory_bytes = from->free_memory_bytes,
             .max_binding_bytes = from->max_binding_bytes,
             .subgroup_size = from->subgroup_size,
-            .kernels = from->features & GPU_FEATURE_FAST_BARRIERS ? "workgroup"
-                       : from->features & GPU_FEATURE_FAST_TEXELS ? "texel"
-                                                                  : "plain",
+            .kernels = best_kernels(from->features),
         };
         memcpy(d->name, from->name, sizeof(d->name));
         memcpy(d->driver, from->driver, sizeof(d->driver));

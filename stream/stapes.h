@@ -90,7 +90,7 @@ struct stapes_device {
     uint64_t memory_bytes, free_memory_bytes, max_binding_bytes;
     uint32_t subgroup_size;
     const char *kernels; /* what the program would use of it: "plain", "texel" (CPU devices),
-                            "workgroup"; static */
+                            "workgroup", "subgroup"; static */
     char unusable[128];  /* why it cannot be used; empty if it can */
 };
 
@@ -121,7 +121,8 @@ struct stapes_model_params {
     uint32_t slots;        /* most streams at a time; default 1, at most 512 */
     const char *cache_dir; /* where compiled pipelines are kept between runs; NULL: nowhere */
     uint64_t memory_limit_bytes; /* fail instead of taking more device memory; 0: no limit */
-    const char *kernels; /* NULL: the best; "plain"; "workgroup"; or a list of rows to force */
+    const char *kernels; /* NULL: the best; "plain"; "workgroup"; "subgroup"; or a list of rows to
+                            force */
     enum stapes_tune tune;
     enum stapes_kv_type kv_type;
     stapes_log_fn *log;
