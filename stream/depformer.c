@@ -128,15 +128,16 @@ static void record_layer(const struct depformer *d, struct recorder *r, uint32_t
     const struct depformer_config *c = &d->config->depformer;
     const struct depformer_layer *l = &d->layers[n];
     const uint32_t dim = c->dim, slice = slice_of(d, k);
-    const struct columns x = columns_dense(d->x, 1, dim), norm = columns_dense(d->norm, 1, dim);
+    const struct columns x = columns_dense(d->x, 1, dim);
+    const struct norm norm1 = {.weight = l->norm1, .out = d->norm},
+                      norm2 = {.weight = l->norm2, .out = d->norm};
 
-    record_rmsnorm(r, d->x, l->norm1, d->norm, r->slots, dim);
-    record_matmul(r, &l->in_proj,
-                  &(struct matmul_args){.x = norm,
-                                        .y = columns_dense(d->qkv, 1, 3 * dim),
-                                        .per_slot = 1,
-                                        .first_row = slice * 3 * dim,
-                                        .rows = 3 * dim});
+    record_norm_matmul(r, &norm1, &l->in_proj,
+                       &(struct matmul_args){.x = x,
+                                             .y = columns_dense(d->qkv, 1, 3 * dim),
+                                             .per_slot = 1,
+                                             .first_row = slice * 3 * dim,
+                                             .rows = 3 * dim});
     record_attention(r, &(struct attention_args){.per_slot = 1,
                                                  .heads = c->n_heads,
                                                  .head_dim = dim / c->n_heads,
@@ -157,12 +158,11 @@ static void record_layer(const struct depformer *d, struct recorder *r, uint32_t
                                         .flags = MATMUL_ADD_TO,
                                         .first_row = slice * dim,
                                         .rows = dim});
-    record_rmsnorm(r, d->x, l->norm2, d->norm, r->slots, dim);
-    record_matmul(r, &l->linear_in[slice],
-                  &(struct matmul_args){.x = norm,
-                                        .y = columns_dense(d->gated, 1, d->hidden),
-                                        .per_slot = 1,
-                                        .flags = MATMUL_GATE});
+    record_norm_matmul(r, &norm2, &l->linear_in[slice],
+                       &(struct matmul_args){.x = x,
+                                             .y = columns_dense(d->gated, 1, d->hidden),
+                                             .per_slot = 1,
+                                             .flags = MATMUL_GATE});
     record_matmul(r, &l->linear_out[slice],
                   &(struct matmul_args){.x = columns_dense(d->gated, 1, d->hidden),
                                         .y = x,
@@ -184,12 +184,10 @@ void depformer_record(const struct depformer *d, struct recorder *r, const struc
         record_embed(r, k ? &d->emb[k] : &d->text_emb, 1, lm->tokens, k, made, d->x, dc->dim, true);
         for (uint32_t n = 0; n < dc->n_layers; n++)
             record_layer(d, r, n, k);
-        if (dc->norm)
-            record_rmsnorm(r, d->x, d->norms[k], d->norm, r->slots, dc->dim);
-        record_matmul(r, &d->linears[k],
-                      &(struct matmul_args){.x = dc->norm ? columns_dense(d->norm, 1, dc->dim) : x,
-                                            .y = columns_dense(d->logits, 1, c->card),
-                                            .per_slot = 1});
+        const struct matmul_args linear = {
+            .x = x, .y = columns_dense(d->logits, 1, c->card), .per_slot = 1};
+        const struct norm norm = {.weight = d->norms[k], .out = d->norm};
+        record_norm_matmul(r, dc->norm ? &norm : NULL, &d->linears[k], &linear);
         record_tap(r, TAP_DEP_LOGITS, d->logits, 0, k * c->card, c->card);
         const struct argmax_params pick = {r->slots, c->card, c->card, made, 1 + k};
         record_kernel(r, KERNEL_argmax, &pick,

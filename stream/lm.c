@@ -187,12 +187,13 @@ static void record_layer(const struct lm *lm, struct recorder *r, uint32_t n)
     const struct lm_config *c = lm->config;
     const struct lm_layer *l = &lm->layers[n];
     const uint32_t d = c->dim;
-    const struct columns x = columns_dense(lm->x, 1, d), norm = columns_dense(lm->norm, 1, d);
+    const struct columns x = columns_dense(lm->x, 1, d);
+    const struct norm norm1 = {.weight = l->norm1, .out = lm->norm},
+                      norm2 = {.weight = l->norm2, .out = lm->norm};
 
-    record_rmsnorm(r, lm->x, l->norm1, lm->norm, r->slots, d);
-    record_matmul(
-        r, &l->in_proj,
-        &(struct matmul_args){.x = norm, .y = columns_dense(lm->qkv, 1, 3 * d), .per_slot = 1});
+    record_norm_matmul(
+        r, &norm1, &l->in_proj,
+        &(struct matmul_args){.x = x, .y = columns_dense(lm->qkv, 1, 3 * d), .per_slot = 1});
     record_attention(r, &(struct attention_args){.per_slot = 1,
                                                  .heads = c->n_heads,
                                                  .head_dim = d / c->n_heads,
@@ -210,12 +211,11 @@ static void record_layer(const struct lm *lm, struct recorder *r, uint32_t n)
         r, &l->out_proj,
         &(struct matmul_args){
             .x = columns_dense(lm->attended, 1, d), .y = x, .per_slot = 1, .flags = MATMUL_ADD_TO});
-    record_rmsnorm(r, lm->x, l->norm2, lm->norm, r->slots, d);
-    record_matmul(r, &l->linear_in,
-                  &(struct matmul_args){.x = norm,
-                                        .y = columns_dense(lm->gated, 1, lm->hidden),
-                                        .per_slot = 1,
-                                        .flags = MATMUL_GATE});
+    record_norm_matmul(r, &norm2, &l->linear_in,
+                       &(struct matmul_args){.x = x,
+                                             .y = columns_dense(lm->gated, 1, lm->hidden),
+                                             .per_slot = 1,
+                                             .flags = MATMUL_GATE});
     record_matmul(r, &l->linear_out,
                   &(struct matmul_args){.x = columns_dense(lm->gated, 1, lm->hidden),
                                         .y = x,
@@ -240,29 +240,44 @@ static void record_embedding(const struct lm *lm, struct recorder *r)
     record_tap(r, TAP_EMBEDDED, lm->x, 0, 0, c->dim);
 }
 
+/* Whether only heads read the last norm, and all of them make it themselves. */
+static bool heads_normalize(const struct lm *lm, const struct recorder *r, const struct norm *norm,
+                            struct columns x)
+{
+    const struct matmul_args args = {.x = x, .per_slot = 1};
+    return !r->taps && !lm->config->dep_q && record_fuses_norm(r, norm, &lm->text_linear, &args) &&
+           (!lm->config->extra_heads || record_fuses_norm(r, norm, &lm->heads, &args));
+}
+
 static void record_heads(const struct lm *lm, struct recorder *r)
 {
     const struct lm_config *c = lm->config;
-    const struct columns out = columns_dense(lm->out, 1, c->dim);
-    const uint32_t width = c->extra_heads_dim;
-    record_matmul(r, &lm->text_linear,
-                  &(struct matmul_args){
-                      .x = out, .y = columns_dense(lm->logits, 1, c->text_card), .per_slot = 1});
+    const struct norm out_norm = {.weight = lm->out_norm, .out = lm->out}, *norm = &out_norm;
+    struct columns x = columns_dense(lm->x, 1, c->dim);
+    if (!heads_normalize(lm, r, norm, x)) {
+        record_rmsnorm(r, lm->x, lm->out_norm, lm->out, r->slots, c->dim);
+        record_tap(r, TAP_TRANSFORMER_OUT, lm->out, 0, 0, c->dim);
+        x = columns_dense(lm->out, 1, c->dim);
+        norm = NULL;
+    }
+    record_norm_matmul(r, norm, &lm->text_linear,
+                       &(struct matmul_args){
+                           .x = x, .y = columns_dense(lm->logits, 1, c->text_card), .per_slot = 1});
     if (c->extra_heads)
-        record_matmul(r, &lm->heads,
-                      &(struct matmul_args){.x = out,
-                                            .y = columns_dense(lm->head_logits, 1, lm->heads.rows),
-                                            .per_slot = 1});
+        record_norm_matmul(
+            r, norm, &lm->heads,
+            &(struct matmul_args){
+                .x = x, .y = columns_dense(lm->head_logits, 1, lm->heads.rows), .per_slot = 1});
     record_tap(r, TAP_TEXT_LOGITS, lm->logits, 0, 0, c->text_card);
     const struct argmax_params pick = {r->slots, c->text_card, c->text_card, 1 + c->dep_q, 0};
     record_kernel(r, KERNEL_argmax, &pick,
                   (const struct gpu_range[]){r->state, lm->logits, lm->tokens, lm->margins});
     if (!c->extra_heads)
         return;
-    const struct head_probs_params probs = {r->slots, c->extra_heads, width};
+    const struct head_probs_params probs = {r->slots, c->extra_heads, c->extra_heads_dim};
     record_kernel(r, KERNEL_head_probs, &probs,
                   (const struct gpu_range[]){lm->head_logits, lm->probs});
-    record_tap(r, TAP_EXTRA_HEADS, lm->probs, 0, 0, c->extra_heads * width);
+    record_tap(r, TAP_EXTRA_HEADS, lm->probs, 0, 0, c->extra_heads * c->extra_heads_dim);
 }
 
 void lm_record(const struct lm *lm, struct recorder *r)
@@ -276,8 +291,6 @@ void lm_record(const struct lm *lm, struct recorder *r)
     for (uint32_t n = 0; n < c->n_layers; n++)
         record_layer(lm, r, n);
     record_tap(r, TAP_HIDDEN_LAST, lm->x, 0, 0, c->dim);
-    record_rmsnorm(r, lm->x, lm->out_norm, lm->out, r->slots, c->dim);
-    record_tap(r, TAP_TRANSFORMER_OUT, lm->out, 0, 0, c->dim);
     record_stage(r, "heads");
     record_heads(lm, r);
 }

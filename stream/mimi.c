@@ -281,15 +281,16 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
 {
     const struct mimi_config *c = m->config;
     const struct mimi_layer *l = &m->layers[n];
-    const uint32_t d = c->dimension, t = MIMI_PER_FRAME, cols = r->slots * t;
+    const uint32_t d = c->dimension, t = MIMI_PER_FRAME;
     const bool last = n + 1 == c->n_layers;
-    const struct columns x = columns_dense(m->x, t, d), norm = columns_dense(m->norm, t, d);
+    const struct columns x = columns_dense(m->x, t, d);
     const struct columns hidden = columns_dense(m->hidden, t, c->dim_feedforward);
+    const struct norm norm1 = {l->norm1_weight, l->norm1_bias, m->norm},
+                      norm2 = {l->norm2_weight, l->norm2_bias, m->norm};
 
-    record_layernorm(r, m->x, l->norm1_weight, l->norm1_bias, m->norm, cols, d);
-    record_matmul(
-        r, &l->in_proj,
-        &(struct matmul_args){.x = norm, .y = columns_dense(m->qkv, t, 3 * d), .per_slot = t});
+    record_norm_matmul(
+        r, &norm1, &l->in_proj,
+        &(struct matmul_args){.x = x, .y = columns_dense(m->qkv, t, 3 * d), .per_slot = t});
     record_attention(r, &(struct attention_args){.per_slot = t,
                                                  .heads = c->n_heads,
                                                  .head_dim = d / c->n_heads,
@@ -309,10 +310,9 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
                                         .scale = l->scale1,
                                         .per_slot = t,
                                         .flags = MATMUL_SCALE | MATMUL_ADD_TO});
-    record_layernorm(r, m->x, l->norm2_weight, l->norm2_bias, m->norm, cols, d);
-    record_matmul(
-        r, &l->linear1,
-        &(struct matmul_args){.x = norm, .y = hidden, .per_slot = t, .flags = MATMUL_GELU});
+    record_norm_matmul(
+        r, &norm2, &l->linear1,
+        &(struct matmul_args){.x = x, .y = hidden, .per_slot = t, .flags = MATMUL_GELU});
     /* The last layer writes where the downsampling convolution reads. */
     record_matmul(
         r, &l->linear2,

@@ -4,6 +4,8 @@
 /* Any weight plane's row is a whole number of words, so this many rows are a whole number of
  * binding alignments. It is even, which keeps the pairs of a gate together. */
 #define WINDOW_ROWS (GPU_OFFSET_ALIGNMENT / 4)
+#define RMSNORM_EPS 1e-8f
+#define LAYERNORM_EPS 1e-5f
 
 static enum kernel_id weight_kernel(enum tensor_type type, enum kernel_id f32, enum kernel_id f16,
                                     enum kernel_id bf16, enum kernel_id q8_0, enum kernel_id q4_0)
@@ -87,11 +89,15 @@ static struct gpu_range rows_of(const struct weight *w, struct gpu_range plane, 
     return plane;
 }
 
+static enum kernel_id matmul_kernel(const struct weight *w)
+{
+    return weight_kernel(w->type, KERNEL_matmul_f32, KERNEL_matmul_f16, KERNEL_matmul_bf16,
+                         KERNEL_matmul_q8_0, KERNEL_matmul_q4_0);
+}
+
 void record_matmul(struct recorder *r, const struct weight *w, const struct matmul_args *a)
 {
-    const enum kernel_id id =
-        weight_kernel(w->type, KERNEL_matmul_f32, KERNEL_matmul_f16, KERNEL_matmul_bf16,
-                      KERNEL_matmul_q8_0, KERNEL_matmul_q4_0);
+    const enum kernel_id id = matmul_kernel(w);
     const uint32_t end = a->first_row + (a->rows ? a->rows : w->rows);
     const uint32_t window = window_rows(r, w);
 
@@ -118,6 +124,7 @@ void record_matmul(struct recorder *r, const struct weight *w, const struct matm
             .y2_base = a->y2.base,
             .y2_slot_stride = a->y2.slot_stride,
             .y2_col_stride = a->y2.col_stride,
+            .eps = a->eps,
         };
         record_kernel(r, id, &p,
                       (const struct gpu_range[]){rows_of(w, w->plane0, first, bound, 0),
@@ -163,15 +170,62 @@ void record_embed(struct recorder *r, const struct weight *w, uint32_t tables, s
 void record_rmsnorm(struct recorder *r, struct gpu_range x, struct gpu_range alpha,
                     struct gpu_range y, uint32_t cols, uint32_t dim)
 {
-    const struct norm_params p = {.cols = cols, .dim = dim, .eps = 1e-8f};
+    const struct norm_params p = {.cols = cols, .dim = dim, .eps = RMSNORM_EPS};
     record_kernel(r, KERNEL_rmsnorm, &p, (const struct gpu_range[]){x, alpha, y});
 }
 
 void record_layernorm(struct recorder *r, struct gpu_range x, struct gpu_range weight,
                       struct gpu_range bias, struct gpu_range y, uint32_t cols, uint32_t dim)
 {
-    const struct norm_params p = {.cols = cols, .dim = dim, .eps = 1e-5f};
+    const struct norm_params p = {.cols = cols, .dim = dim, .eps = LAYERNORM_EPS};
     record_kernel(r, KERNEL_layernorm, &p, (const struct gpu_range[]){x, weight, bias, y});
+}
+
+static struct matmul_args with_norm(const struct norm *norm, const struct matmul_args *args)
+{
+    const bool layer = norm->bias.buffer != NULL;
+    struct matmul_args a = *args;
+    a.flags |= layer ? MATMUL_NORM_LAYER : MATMUL_NORM_RMS;
+    a.eps = layer ? LAYERNORM_EPS : RMSNORM_EPS;
+    a.scale = norm->weight;
+    a.bias = norm->bias;
+    return a;
+}
+
+bool record_fuses_norm(const struct recorder *r, const struct norm *norm, const struct weight *w,
+                       const struct matmul_args *args)
+{
+    const struct matmul_args a = with_norm(norm, args);
+    const struct matmul_params p = {
+        .rows = a.rows ? a.rows : w->rows,
+        .k = w->k,
+        .cols = r->slots * a.per_slot,
+        .per_slot = a.per_slot,
+        .flags = a.flags,
+        .x_base = a.x.base,
+        .x_slot_stride = a.x.slot_stride,
+        .x_col_stride = a.x.col_stride,
+    };
+    /* Their vectors are bound where the norm's would be. */
+    const bool room = !(args->flags & (MATMUL_BIAS | MATMUL_SCALE));
+    return room && kernel_set_fuses(r->kernels, matmul_kernel(w), &p);
+}
+
+void record_norm_matmul(struct recorder *r, const struct norm *norm, const struct weight *w,
+                        const struct matmul_args *args)
+{
+    struct matmul_args a = *args;
+    if (norm && record_fuses_norm(r, norm, w, args)) {
+        a = with_norm(norm, args);
+    } else if (norm) {
+        const uint32_t cols = r->slots * args->per_slot;
+        a.x = columns_dense(norm->out, args->per_slot, w->k);
+        if (norm->bias.buffer)
+            record_layernorm(r, args->x.range, norm->weight, norm->bias, norm->out, cols, w->k);
+        else
+            record_rmsnorm(r, args->x.range, norm->weight, norm->out, cols, w->k);
+    }
+    record_matmul(r, w, &a);
 }
 
 void record_attention(struct recorder *r, const struct attention_args *a)

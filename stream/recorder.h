@@ -36,6 +36,7 @@ struct matmul_args {
     uint32_t per_slot;
     uint32_t first_row, rows; /* a slice of the weight; rows 0: all */
     uint32_t flags;           /* MATMUL_* */
+    float eps;                /* of MATMUL_NORM; see record_norm_matmul */
 };
 
 /* One matrix product, in several dispatches where a plane exceeds the device's largest binding. */
@@ -50,6 +51,20 @@ void record_rmsnorm(struct recorder *r, struct gpu_range x, struct gpu_range alp
                     struct gpu_range y, uint32_t cols, uint32_t dim);
 void record_layernorm(struct recorder *r, struct gpu_range x, struct gpu_range weight,
                       struct gpu_range bias, struct gpu_range y, uint32_t cols, uint32_t dim);
+
+/* What stands before a projection: rmsnorm, or layernorm where there is a bias. */
+struct norm {
+    struct gpu_range weight, bias;
+    struct gpu_range out; /* dense scratch for the kernels that do not fuse it */
+};
+/* The matrix product of normalized columns: args.x are dense and not normalized yet. In one
+ * dispatch where the kernels can and the flags leave room for it. norm NULL: record_matmul. */
+void record_norm_matmul(struct recorder *r, const struct norm *norm, const struct weight *w,
+                        const struct matmul_args *args);
+
+/* Whether that is one dispatch, and norm.out is not written. */
+bool record_fuses_norm(const struct recorder *r, const struct norm *norm, const struct weight *w,
+                       const struct matmul_args *args);
 
 /* One attention with its cache; all positions of one call of one layer. */
 struct attention_args {
