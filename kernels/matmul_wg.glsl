@@ -11,10 +11,10 @@
 #if defined(WEIGHT_F32)
 layout(set = 0, binding = 0) readonly buffer Plane0 { vec4 plane0[]; };
 #elif defined(WEIGHT_Q4_0)
-layout(set = 0, binding = 0) readonly buffer Plane0 { uint plane0[]; };
+layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
 layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 #elif defined(WEIGHT_Q8_0)
-layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
+layout(set = 0, binding = 0) readonly buffer Plane0 { uvec4 plane0[]; };
 layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 #else
 layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
@@ -22,9 +22,9 @@ layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
 
 shared float partial[ROWS * COLS * gl_WorkGroupSize.x];
 
-/* A unit is what an invocation reads of a row at once: 4 elements, or 8 of the block types. */
+/* A unit is what an invocation reads of a row at once: 4 elements, or half a block. */
 #if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
-#define UNIT 8u
+#define UNIT 16u
 #else
 #define UNIT 4u
 #endif
@@ -47,6 +47,16 @@ float load_scale(uint row, uint block)
 {
     vec2 pair = load_f16(plane1[row * ((p.k / 32u + 1u) / 2u) + block / 2u]);
     return (block & 1u) == 0u ? pair.x : pair.y;
+}
+
+/* where the four elements j of a half begin in its block */
+uint quad_of(uint side, uint j)
+{
+#if defined(WEIGHT_Q4_0)
+    return 8u * side + 4u * (j & 1u) + 16u * (j >> 1);
+#else
+    return 16u * side + 4u * j;
+#endif
 }
 #endif
 
@@ -117,29 +127,31 @@ void main()
 
     for (uint i = lane; i < units; i += lanes) {
 #if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
-        vec4 low[COLS], high[COLS];
+        vec4 v[4u * COLS];
         [[unroll]] for (uint c = 0u; c < COLS; c++) {
-#if defined(WEIGHT_Q4_0)
-            uint at = 32u * (i / 4u) + 4u * (i % 4u);
-            low[c] = column_quad(c, at, 4u);
-            high[c] = column_quad(c, at + 16u, 4u);
-#else
-            low[c] = column_quad(c, 8u * i, 4u);
-            high[c] = column_quad(c, 8u * i + 4u, 4u);
-#endif
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                v[4u * c + j] = column_quad(c, 32u * (i / 2u) + quad_of(i % 2u, j), 4u);
         }
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            float d = load_scale(row[r], i / 4u);
+            float d = load_scale(row[r], i / 2u);
+            vec4 w[4];
 #if defined(WEIGHT_Q4_0)
-            uint word = plane0[row[r] * units + i];
-            vec4 q = load_low_nibbles(word), h = load_high_nibbles(word);
+            uvec2 words = plane0[row[r] * units + i];
+            w[0] = load_low_nibbles(words.x);
+            w[1] = load_low_nibbles(words.y);
+            w[2] = load_high_nibbles(words.x);
+            w[3] = load_high_nibbles(words.y);
 #else
-            uvec2 word = plane0[row[r] * units + i];
-            vec4 q = load_i8(word.x), h = load_i8(word.y);
+            uvec4 words = plane0[row[r] * units + i];
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                w[j] = load_i8(words[j]);
 #endif
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                acc[r * COLS + c] =
-                    fma(d, dot_fma(h, high[c], dot_fma(q, low[c], 0.0)), acc[r * COLS + c]);
+            [[unroll]] for (uint c = 0u; c < COLS; c++) {
+                float sum = 0.0;
+                [[unroll]] for (uint j = 0u; j < 4u; j++)
+                    sum = dot_fma(w[j], v[4u * c + j], sum);
+                acc[r * COLS + c] = fma(d, sum, acc[r * COLS + c]);
+            }
         }
 #else
         vec4 v[COLS];
