@@ -229,7 +229,8 @@ static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct
                                       .texel_bindings = kernel_texel_bindings(id),
                                       .params_bytes = info->params_bytes,
                                       .n_spec = plan->n_spec,
-                                      .spec = plan->spec},
+                                      .spec = plan->spec,
+                                      .subgroups = kernel_uses_subgroups(id)},
         &key.pipeline);
     if (status)
         return status;
@@ -249,6 +250,11 @@ uint32_t kernel_texel_bindings(enum kernel_id id)
     for (uint32_t i = 0; kernel_table[id].access[i]; i++)
         texels |= (uint32_t)(kernel_table[id].access[i] == 't') << i;
     return texels;
+}
+
+bool kernel_uses_subgroups(enum kernel_id id)
+{
+    return kernel_table[id].features & GPU_FEATURE_SUBGROUP_ARITHMETIC;
 }
 
 void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings)

@@ -69,6 +69,7 @@ bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *pa
 /* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is
  * only legal where it suits. */
 uint32_t kernel_texel_bindings(enum kernel_id id);
+bool kernel_uses_subgroups(enum kernel_id id); /* gpu_pipeline_params.subgroups */
 
 /* The bindings of row `id` for these ranges. One without a buffer is unused: it stands for binding
  * 0, or, where the row may write it, for the first binding that is written. kernel_dispatch does

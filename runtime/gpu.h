@@ -151,6 +151,8 @@ struct gpu_pipeline_params {
     uint32_t params_bytes;   /* multiple of 4 */
     uint32_t n_spec;
     const uint32_t *spec;
+    bool subgroups; /* it uses them: all such pipelines get the same subgroup size, where the device
+                     * can promise it, so that their sums have the same order */
 };
 
 enum status gpu_pipeline_create(gpu_device *device, const struct gpu_pipeline_params *params,

@@ -170,7 +170,8 @@ static enum status get_pipeline(struct checker *k, enum kernel_id id,
             .texel_bindings = kernel_texel_bindings((enum kernel_id)(info - kernel_table)),
             .params_bytes = info->params_bytes,
             .n_spec = plan->n_spec,
-            .spec = plan->spec},
+            .spec = plan->spec,
+            .subgroups = kernel_uses_subgroups((enum kernel_id)(info - kernel_table))},
         &p->pipeline);
     if (status)
         return status;

@@ -171,12 +171,14 @@ done:
 static enum status create_device(gpu_device *device)
 {
     const struct vk_physical *physical = &device->physical;
-    const char *extensions[2];
+    const char *extensions[3];
     uint32_t n_extensions = 0;
     if (physical->info.features & GPU_FEATURE_MEMORY_BUDGET)
         extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (physical->has_portability_subset)
         extensions[n_extensions++] = "VK_KHR_portability_subset";
+    if (physical->has_subgroup_size_control)
+        extensions[n_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -184,8 +186,13 @@ static enum status create_device(gpu_device *device)
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroups = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
+        .subgroupSizeControl = VK_TRUE,
+    };
     const VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
+        .pNext = physical->has_subgroup_size_control ? &subgroups : NULL,
         .timelineSemaphore = VK_TRUE,
     };
     const VkDeviceCreateInfo info = {

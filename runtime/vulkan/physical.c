@@ -66,9 +66,42 @@ static enum status find_extensions(const struct vk_instance *instance, const str
             p->info.features |= GPU_FEATURE_MEMORY_BUDGET;
         else if (!strcmp(list[i].extensionName, "VK_KHR_portability_subset"))
             p->has_portability_subset = true;
+        else if (!strcmp(list[i].extensionName, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
+            p->has_subgroup_size_control = true;
     }
     free(list);
     return OK;
+}
+
+/* Left alone, some drivers take another subgroup size for each pipeline, and sums another order. Of
+ * the sizes there are, the least from 16 on: more subgroups wait for memory side by side. */
+static void find_subgroup_size(const struct vk_instance *instance, struct vk_physical *p)
+{
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &control,
+    };
+    VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT,
+    };
+    VkPhysicalDeviceProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+        .pNext = &sizes,
+    };
+    if (!p->has_subgroup_size_control)
+        return;
+    instance->vkGetPhysicalDeviceFeatures2(p->handle, &features);
+    instance->vkGetPhysicalDeviceProperties2(p->handle, &properties);
+    const uint32_t size = MIN(MAX(sizes.minSubgroupSize, 16), sizes.maxSubgroupSize);
+    p->has_subgroup_size_control =
+        control.subgroupSizeControl &&
+        (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+        size * sizes.maxComputeWorkgroupSubgroups >= MIN_INVOCATIONS;
+    if (p->has_subgroup_size_control)
+        p->required_subgroup_size = size;
 }
 
 uint32_t vk_memory_type(const VkPhysicalDeviceMemoryProperties *memory, bool discrete,
@@ -255,6 +288,7 @@ enum status vk_physical_describe(const struct vk_instance *instance, const struc
         status = find_extensions(instance, log, out);
     if (status)
         return status;
+    find_subgroup_size(instance, out);
 
     const VkPhysicalDeviceLimits *limits = &out->properties.limits;
     snprintf(info->driver, sizeof(info->driver), "%.200s, %.200s, Vulkan %u.%u.%u",

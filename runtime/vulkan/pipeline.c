@@ -92,11 +92,18 @@ static enum status create_handle(gpu_device *device, const struct gpu_pipeline_p
     VkResult result = device->vk.vkCreateShaderModule(device->handle, &module_info, NULL, &module);
     if (result != VK_SUCCESS)
         return vk_check(device, result, "vkCreateShaderModule", pipeline->name);
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT subgroup_size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+        .requiredSubgroupSize = device->physical.required_subgroup_size,
+    };
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .pNext = params->subgroups && device->physical.required_subgroup_size
+                             ? &subgroup_size
+                             : NULL,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = module,
                 .pName = "main",

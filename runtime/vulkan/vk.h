@@ -59,6 +59,8 @@ struct vk_physical {
     uint32_t queue_family;
     uint32_t timestamp_bits;
     bool has_portability_subset;
+    bool has_subgroup_size_control;
+    uint32_t required_subgroup_size; /* of pipelines with subgroups; 0: the driver chooses */
     struct gpu_device_info info;
 };
 
