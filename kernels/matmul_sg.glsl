@@ -17,7 +17,7 @@
 layout(constant_id = 6) const uint STAGED = 512u; /* elements of a column in shared memory */
 layout(constant_id = 7) const uint UNROLL = 1u;   /* units of a row that a lane reads at once */
 
-#define GROUPS 4u /* of ROWS rows, a workgroup */
+#define GROUPS 4u /* of ROWS rows that a workgroup has at least */
 
 layout(set = 0, binding = 0) readonly buffer Plane0 { uvec4 plane0[]; };
 layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
@@ -321,16 +321,22 @@ void main()
                   (col % p.per_slot) * p.x_col_stride;
         squares[c] = 0.0;
     }
+    /* Where subgroups are small and many, the last workgroups have nothing left to do. */
+    uint groups = max(GROUPS, gl_NumSubgroups);
+    uint first_group = gl_WorkGroupID.y * groups;
+    if (first_group * ROWS >= p.rows)
+        return;
     if ((FLAGS & MATMUL_NORM_LAYER) != 0u)
         layer_statistics();
-    for (uint pass = 0u; pass < GROUPS; pass += gl_NumSubgroups) {
+    for (uint pass = 0u; pass < groups; pass += gl_NumSubgroups) {
         uint group = pass + gl_SubgroupID;
-        uint first_row = (gl_WorkGroupID.y * GROUPS + group) * ROWS;
+        uint first_row = (first_group + group) * ROWS;
+        bool has_rows = group < groups && first_row < p.rows;
         begin_rows(first_row);
-        multiply_rows(group < GROUPS);
+        multiply_rows(has_rows);
         if ((FLAGS & MATMUL_NORM_RMS) != 0u && pass == 0u)
             rms_factors();
-        if (group < GROUPS)
+        if (has_rows)
             finish_rows(first_row, first_col);
     }
 }
