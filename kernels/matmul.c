@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/weights_ref.h"
 
@@ -214,6 +215,68 @@ static const struct shape bench_shapes[] = {
     {512, 2048, 2, 1, MATMUL_ADD_TO, 0, 0, 0, 0},
 };
 
+/* For tiles: one beside an edge in rows and columns, slots that share a tile. */
+static const struct shape mm_shapes[] = {
+    {31, 1, 1, 17, 0, 0, 0, 0, 0},
+    {33, 31, 1, 65, MATMUL_BIAS, 1, 0, 0, 0},
+    {32, 33, 1, 32, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {34, 36, 2, 17, MATMUL_GATE, 3, 0, 0, 0},
+    {38, 544, 3, 11, MATMUL_GATE | MATMUL_ADD, 0, 0, 0, 0},
+    {64, 7, 131, 2, MATMUL_BIAS | MATMUL_DUAL, 0, 1, 0, 0},
+    {65, 96, 255, 1, MATMUL_BIAS | MATMUL_ELU, 4, 32, 0, 0},
+};
+
+/* What gets the tiles above 32 x 32: many results, so only for the rows with tiles. */
+static const struct shape large_shapes[] = {
+    {16386, 1, 1, 33, MATMUL_GATE, 0, 0, 0, 0},             /* 128 x 64 */
+    {8130, 2, 2, 16, MATMUL_ADD_TO, 0, 0, 0, 0},            /* 64 x 32 */
+    {31, 3, 4065, 4, MATMUL_BIAS, 0, 1, 0, 0},              /* 32 x 128 */
+    {66, 5, 4065, 2, MATMUL_BIAS | MATMUL_ELU, 1, 2, 0, 0}, /* 64 x 128 */
+    {130, 5, 1350, 2, MATMUL_BIAS | MATMUL_ELU, 1, 2, 0, 0}, /* 64 x 64 */
+    {65, 4, 8150, 2, 0, 0, 4, 0, 0},                        /* 128 x 128 */
+};
+
+/* stt-1b's matrices for many streams, and Mimi's convolutions. */
+static const struct shape mm_bench_shapes[] = {
+    {6144, 2048, 1, 64, 0, 0, 0, 0, 0},
+    {2048, 2048, 1, 64, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {11264, 2048, 1, 64, MATMUL_GATE, 0, 0, 0, 0},
+    {2048, 5632, 1, 64, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {8000, 2048, 1, 64, 0, 0, 0, 0, 0},
+    {6144, 2048, 1, 256, 0, 0, 0, 0, 0},
+    {2048, 2048, 1, 256, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {11264, 2048, 1, 256, MATMUL_GATE, 0, 0, 0, 0},
+    {2048, 5632, 1, 256, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {8000, 2048, 1, 256, 0, 0, 0, 0, 0},
+    {64, 7, 1920, 1, MATMUL_BIAS | MATMUL_DUAL, 0, 1, 0, 0},
+    {32, 192, 1920, 1, MATMUL_BIAS | MATMUL_ELU, 0, 64, 0, 0},
+    {64, 32, 1920, 1, MATMUL_BIAS | MATMUL_ADD | MATMUL_ELU, 0, 0, 0, 0},
+    {128, 512, 480, 1, MATMUL_BIAS | MATMUL_DUAL, 0, 256, 0, 0},
+    {64, 384, 480, 1, MATMUL_BIAS | MATMUL_ELU, 0, 128, 0, 0},
+    {128, 64, 480, 1, MATMUL_BIAS | MATMUL_ADD | MATMUL_ELU, 0, 0, 0, 0},
+    {256, 1280, 96, 1, MATMUL_BIAS | MATMUL_DUAL, 0, 640, 0, 0},
+    {512, 3072, 16, 1, MATMUL_BIAS | MATMUL_DUAL, 0, 1536, 0, 0},
+};
+
+static const struct shape *find_shape(enum kernel_id id, uint32_t index)
+{
+    const bool tiled = strstr(kernel_table[id].name, "_mm") != NULL;
+    if (index >= CASE_BENCH) {
+        index -= CASE_BENCH;
+        if (index < COUNT_OF(bench_shapes))
+            return &bench_shapes[index];
+        index -= COUNT_OF(bench_shapes);
+        return index < COUNT_OF(mm_bench_shapes) ? &mm_bench_shapes[index] : NULL;
+    }
+    if (index < COUNT_OF(shapes))
+        return &shapes[index];
+    index -= COUNT_OF(shapes);
+    if (index < COUNT_OF(mm_shapes))
+        return &mm_shapes[index];
+    index -= COUNT_OF(mm_shapes);
+    return tiled && index < COUNT_OF(large_shapes) ? &large_shapes[index] : NULL;
+}
+
 static float *filled(const struct case_source *s, uint32_t words, float magnitude)
 {
     float *data = s->alloc(s->state, (size_t)words * sizeof(*data));
@@ -236,9 +299,9 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
                   struct kernel_case *out)
 {
     const bool bench = index >= CASE_BENCH;
-    if (bench ? index - CASE_BENCH >= COUNT_OF(bench_shapes) : index >= COUNT_OF(shapes))
+    const struct shape *h = find_shape(id, index);
+    if (!h)
         return false;
-    const struct shape *h = bench ? &bench_shapes[index - CASE_BENCH] : &shapes[index];
     const uint32_t type = weights_type(id);
     const float weights = h->weights != 0 ? h->weights : 1, inputs = h->inputs != 0 ? h->inputs : 1;
     struct matmul_params *p = &out->params.matmul;
@@ -250,6 +313,7 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
     p->cols = h->slots * h->per_slot;
     p->per_slot = h->per_slot;
     p->flags = h->flags;
+    p->model_slots = h->slots;
     p->w_row = h->shift;
     p->row_offset = h->shift;
     snprintf(out->text, sizeof(out->text), "%ux%u, %u slots of %u, flags 0x%x, shift %u, stride %u",

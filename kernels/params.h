@@ -93,7 +93,9 @@ struct centroids_params {
 /* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this
  * order, the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale,
  * residual, y and y2 are all indexed with row_offset + o. A convolution is this with overlapping
- * columns: col_stride = stride * C, k = taps * C. */
+ * columns: col_stride = stride * C, k = taps * C. model_slots: how many the model has, of which this
+ * product covers cols / per_slot; it changes nothing but the form that is chosen. */
+#define MATMUL_MANY_SLOTS 16u /* a model of so many takes the forms for many columns throughout */
 struct matmul_params {
     uint32_t rows, k, cols, per_slot;
     uint32_t w_row, row_offset, flags;
@@ -102,6 +104,7 @@ struct matmul_params {
     uint32_t res_base, res_slot_stride, res_col_stride;
     uint32_t y2_base, y2_slot_stride, y2_col_stride;
     float eps; /* of MATMUL_NORM */
+    uint32_t model_slots;
 };
 
 /* x[slot][d] = (accumulate ? x : 0) + sum_{t < tables} W[t * table_rows + id(slot, t)][d], with

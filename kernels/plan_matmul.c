@@ -10,14 +10,22 @@ bool suits_no_norm(const void *params)
 bool suits_few_columns(const void *params)
 {
     const struct matmul_params *p = params;
-    return p->per_slot <= 8;
+    return p->per_slot <= 8 && p->model_slots < MATMUL_MANY_SLOTS;
+}
+
+bool suits_many_columns(const void *params)
+{
+    const struct matmul_params *p = params;
+    const uint32_t known = MATMUL_BIAS | MATMUL_GATE | MATMUL_GELU | MATMUL_SCALE | MATMUL_ADD |
+                           MATMUL_ADD_TO | MATMUL_ELU | MATMUL_DUAL;
+    return (p->per_slot > 8 || p->model_slots >= MATMUL_MANY_SLOTS) && !(p->flags & ~known);
 }
 
 /* Rows of 16-bit weights begin at multiples of 16 bytes. */
 bool suits_few_columns_8(const void *params)
 {
     const struct matmul_params *p = params;
-    return p->per_slot <= 8 && align_up(p->k, 4) % 8 == 0;
+    return suits_few_columns(params) && align_up(p->k, 4) % 8 == 0;
 }
 
 static bool x_in_texels(const struct matmul_params *p)
@@ -204,4 +212,51 @@ void plan_matmul_sg_16(const void *params, struct kernel_plan *plan)
 void plan_matmul_sg_32(const void *params, struct kernel_plan *plan)
 {
     plan_subgroups(params, 32, plan);
+}
+
+/* A large tile reads each weight and activation for more products, as long as there are enough
+ * tiles for the cores of a large device; the order of a sum is the same in every tile. Rows and
+ * columns are powers of two. */
+static void mm_tile(const struct matmul_params *p, uint32_t *rows, uint32_t *cols)
+{
+    const uint32_t enough = 128, least = 32;
+    uint32_t r = 1u << MIN(MAX(log2_ceil(p->rows), 5), 7);
+    uint32_t c = 1u << MIN(MAX(log2_ceil(p->cols), 5), 7);
+    if (c == 128 && align_up(p->cols, 128) - align_up(p->cols, 64) > p->cols / 8)
+        c = 64;
+    while ((uint64_t)div_up(p->rows, r) * div_up(p->cols, c) < enough && (r > least || c > least)) {
+        if (r >= c)
+            r /= 2;
+        else
+            c /= 2;
+    }
+    *rows = r;
+    *cols = c;
+}
+
+/* Specialization: 1 rows and 2 columns of an invocation, multiples of 4, 3 log2 of the invocations
+ * along the rows, 4 x is read in fours, 5 flags, 6 elements of a chunk: (rows + columns of the
+ * tile) * chunk words of shared memory, at most 16 KiB. */
+void plan_matmul_mm(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    uint32_t tile_rows, tile_cols;
+    mm_tile(p, &tile_rows, &tile_cols);
+    const uint32_t results = tile_rows * tile_cols;
+    const uint32_t rows = results >= 4096 && tile_rows > 32 ? 8 : 4;
+    const uint32_t cols = results >= 16384 || (results >= 4096 && tile_rows == 32) ? 8 : 4;
+    const uint32_t col_tiles = div_up(p->cols, tile_cols);
+    const uint32_t folds = div_up(col_tiles, GPU_MAX_GROUPS);
+
+    plan->n_spec = 7;
+    plan->spec[0] = results / (rows * cols);
+    plan->spec[1] = rows;
+    plan->spec[2] = cols;
+    plan->spec[3] = log2_floor(tile_rows / rows);
+    plan->spec[4] = x_aligned(p) && p->k % 4 == 0;
+    plan->spec[5] = p->flags;
+    plan->spec[6] = results < 4096 && p->k >= 512 ? 32 : 16;
+    plan->groups[0] = div_up(p->rows, tile_rows);
+    plan->groups[1] = div_up(col_tiles, folds);
+    plan->groups[2] = folds;
 }

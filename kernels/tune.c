@@ -187,7 +187,7 @@ bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *par
         if (is_scratch(base, i))
             bytes += range_bytes(&ranges[i]);
     return (uint64_t)p->rows * p->k >= LEAST_WEIGHTS && bytes <= MOST_SCRATCH &&
-           tuner->spent_ns < BUDGET_NS;
+           tuner->spent_ns < BUDGET_NS && p->model_slots < MATMUL_MANY_SLOTS;
 }
 
 enum kernel_id tuner_known(const struct tuner *tuner, enum kernel_id base, const void *params)

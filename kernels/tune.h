@@ -23,7 +23,8 @@ struct tune_candidate {
     struct kernel_plan plan;
 };
 
-/* Whether a dispatch of `base` is worth measuring. */
+/* Whether a dispatch of `base` is worth measuring. Not in a model with many slots, where one form
+ * has to serve programs of one slot and of hundreds. */
 bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *params,
                  const struct gpu_range *ranges);
 /* The row found before for this product, or KERNEL_COUNT. It does not depend on the slots. */

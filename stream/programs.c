@@ -48,6 +48,7 @@ static enum status record_program(stapes_model *m, enum program_kind kind, uint3
 {
     struct recorder r = {.kernels = m->kernels,
                          .slots = slots,
+                         .model_slots = m->slots,
                          .state = m->state,
                          .taps = m->has_taps ? &m->taps : NULL};
     const char *name = kind == PROGRAM_FRAME ? "frame" : "step";

@@ -125,6 +125,7 @@ void record_matmul(struct recorder *r, const struct weight *w, const struct matm
             .y2_slot_stride = a->y2.slot_stride,
             .y2_col_stride = a->y2.col_stride,
             .eps = a->eps,
+            .model_slots = r->model_slots,
         };
         record_kernel(r, id, &p,
                       (const struct gpu_range[]){rows_of(w, w->plane0, first, bound, 0),

@@ -16,6 +16,7 @@ struct recorder {
     kernel_set *kernels;
     gpu_program *program;
     uint32_t slots;         /* of this program: the first ones of the model */
+    uint32_t model_slots;
     struct gpu_range state; /* kernels/params.h: STATE_* */
     struct taps *taps;      /* NULL unless the model is traced */
     enum status status;
