@@ -228,12 +228,12 @@ static const struct shape mm_shapes[] = {
 
 /* What gets the tiles above 32 x 32: many results, so only for the rows with tiles. */
 static const struct shape large_shapes[] = {
-    {16386, 1, 1, 33, MATMUL_GATE, 0, 0, 0, 0},             /* 128 x 64 */
-    {8130, 2, 2, 16, MATMUL_ADD_TO, 0, 0, 0, 0},            /* 64 x 32 */
-    {31, 3, 4065, 4, MATMUL_BIAS, 0, 1, 0, 0},              /* 32 x 128 */
-    {66, 5, 4065, 2, MATMUL_BIAS | MATMUL_ELU, 1, 2, 0, 0}, /* 64 x 128 */
+    {16386, 1, 1, 33, MATMUL_GATE, 0, 0, 0, 0},              /* 128 x 64 */
+    {8130, 2, 2, 16, MATMUL_ADD_TO, 0, 0, 0, 0},             /* 64 x 32 */
+    {31, 3, 4065, 4, MATMUL_BIAS, 0, 1, 0, 0},               /* 32 x 128 */
+    {66, 5, 4065, 2, MATMUL_BIAS | MATMUL_ELU, 1, 2, 0, 0},  /* 64 x 128 */
     {130, 5, 1350, 2, MATMUL_BIAS | MATMUL_ELU, 1, 2, 0, 0}, /* 64 x 64 */
-    {65, 4, 8150, 2, 0, 0, 4, 0, 0},                        /* 128 x 128 */
+    {65, 4, 8150, 2, 0, 0, 4, 0, 0},                         /* 128 x 128 */
 };
 
 /* stt-1b's matrices for many streams, and Mimi's convolutions. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bindings and epilogue that the forms of matmul share; matmul_tx.glsl reads x as
- * texels (MATMUL_TEXELS). One of WEIGHT_F32, WEIGHT_F16,
- * WEIGHT_BF16, WEIGHT_Q8_0 and WEIGHT_Q4_0 is defined before.
+ * Bindings and epilogue that the forms of matmul share; matmul_tx.glsl reads x as texels
+ * (MATMUL_TEXELS). One of WEIGHT_F32, WEIGHT_F16, WEIGHT_BF16, WEIGHT_Q8_0 and WEIGHT_Q4_0 is
+ * defined before.
  */
 #include "common.glsl"
 

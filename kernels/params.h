@@ -93,8 +93,8 @@ struct centroids_params {
 /* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this
  * order, the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale,
  * residual, y and y2 are all indexed with row_offset + o. A convolution is this with overlapping
- * columns: col_stride = stride * C, k = taps * C. model_slots: how many the model has, of which this
- * product covers cols / per_slot; it changes nothing but the form that is chosen. */
+ * columns: col_stride = stride * C, k = taps * C. model_slots: how many the model has, of which
+ * this product covers cols / per_slot; it changes nothing but the form that is chosen. */
 #define MATMUL_MANY_SLOTS 16u /* a model of so many takes the forms for many columns throughout */
 struct matmul_params {
     uint32_t rows, k, cols, per_slot;

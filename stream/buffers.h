@@ -26,7 +26,10 @@ struct buffers {
 void buffers_want(struct buffers *buffers, struct gpu_range *out, const char *name, uint64_t words);
 void buffers_want_mapped(struct buffers *buffers, struct gpu_range *out, const char *name,
                          uint64_t words, enum gpu_memory memory);
-/* A buffer larger than a binding is ERROR_DEVICE_MEMORY, with its name. */
+/* Whether all of them fit beside the weights, and each in a binding: ERROR_DEVICE_MEMORY if not, with
+ * the number of slots that would. */
+enum status buffers_check(const struct buffers *buffers, gpu_device *device, const char *model,
+                          uint64_t weight_bytes, uint32_t slots);
 enum status buffers_create(struct buffers *buffers, gpu_device *device);
 void buffers_destroy(struct buffers *buffers, gpu_device *device);
 

@@ -19,8 +19,8 @@
 #include "stream/words.h"
 
 #define RING 8u /* ticks in flight */
-#define MAX_SLOTS 512u
-#define MAX_PROGRAMS 10u /* 1, 2, 4 .. 512 slots */
+#define MAX_SLOTS 2048u
+#define MAX_PROGRAMS 12u /* 1, 2, 4 .. 2048 slots */
 #define QUEUE_FRAMES 64u /* frames that a stream can have waiting */
 #define EVENT_QUEUE 128u /* events that a stream can have waiting */
 #define EVENTS_A_STEP 4u /* at most: step, word, word end, turn end; and at the end two and END */

@@ -97,7 +97,7 @@ static enum status check_tokenizer(stapes_model *m, const char *path)
 
 /* Phase one: every tensor and every buffer gets its size, and the sum is checked against the
  * device. */
-static enum status plan_model(stapes_model *m, const struct source *source, uint64_t limit)
+static enum status plan_model(stapes_model *m, const struct source *source)
 {
     const struct model_config *c = &m->config;
     struct taps *taps = m->has_taps ? &m->taps : NULL;
@@ -125,16 +125,7 @@ static enum status plan_model(stapes_model *m, const struct source *source, uint
     if (taps)
         taps_want_buffer(taps, &m->buffers);
 
-    const uint64_t needed = plan_device_bytes(m->plan) + m->buffers.bytes,
-                   left = gpu_device_memory_left(m->device);
-    if (needed > left)
-        return log_error(&m->log, ERROR_DEVICE_MEMORY,
-                         "%s with %u slot%s needs %.1f MB of device memory (%.1f MB weights, %.1f "
-                         "MB state); %.1f MB are %s on %s",
-                         c->name, m->slots, m->slots == 1 ? "" : "s", needed / 1e6,
-                         plan_device_bytes(m->plan) / 1e6, m->buffers.bytes / 1e6, left / 1e6,
-                         limit ? "allowed or left" : "left", gpu_device_get_info(m->device)->name);
-    return OK;
+    return buffers_check(&m->buffers, m->device, c->name, plan_device_bytes(m->plan), m->slots);
 }
 
 static bool report_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
@@ -233,7 +224,7 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     if (status == OK)
         status = open_device(m, params);
     if (status == OK)
-        status = plan_model(m, source, params->memory_limit_bytes);
+        status = plan_model(m, source);
     if (status == OK)
         status = load_model(m, params);
     source_close(&source);

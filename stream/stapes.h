@@ -118,7 +118,7 @@ enum stapes_kv_type {
 struct stapes_model_params {
     const char *path;      /* GGUF (one or split), or an upstream checkpoint directory. Required. */
     const char *device;    /* index or part of a name; NULL: the best there is */
-    uint32_t slots;        /* most streams at a time; default 1, at most 512 */
+    uint32_t slots;        /* most streams at a time; default 1, at most 2048 */
     const char *cache_dir; /* where compiled pipelines are kept between runs; NULL: nowhere */
     uint64_t memory_limit_bytes; /* fail instead of taking more device memory; 0: no limit */
     const char *kernels; /* NULL: the best; "plain"; "workgroup"; "subgroup"; or a list of rows to

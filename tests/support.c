@@ -11,7 +11,8 @@
 
 int passed, failed;
 bool timed;
-static const char *wanted_device, *wanted_kernels;
+const char *wanted_device;
+static const char *wanted_kernels;
 static int validation = 1;
 enum stapes_kv_type wanted_kv_type; /* DEFAULT */
 

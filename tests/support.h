@@ -14,6 +14,7 @@
 extern int passed, failed;
 extern bool timed; /* --timed: models are opened so */
 extern enum stapes_kv_type wanted_kv_type; /* --kv */
+extern const char *wanted_device;
 
 /* Counts; prints file, line and the formatted message of a failure. Returns ok. */
 bool check_at(const char *file, int line, bool ok, const char *format, ...)
