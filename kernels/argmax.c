@@ -3,7 +3,7 @@
 
 enum contents { RANDOM, TIES, ALL_EQUAL, BEST_LAST, ALL_NAN, SOME_NAN, MINUS_INFINITY, LARGE };
 
-static const struct {
+static const struct shape {
     struct argmax_params params;
     enum contents contents;
 } shapes[] = {
@@ -15,6 +15,8 @@ static const struct {
     {{3, 300, 301, 1, 0}, SOME_NAN},  {{3, 300, 301, 1, 0}, MINUS_INFINITY},
     {{17, 70, 77, 1, 0}, LARGE},
 };
+static const struct shape bench_shapes[] = {{{1, 8000, 8000, 1, 0}, RANDOM},
+                                            {{8, 8000, 8000, 1, 0}, RANDOM}};
 
 static float logit(const struct case_source *s, enum contents contents, uint32_t i, uint32_t n)
 {
@@ -36,24 +38,25 @@ bool argmax_cases(enum kernel_id id, uint32_t index, const struct case_source *s
                   struct kernel_case *out)
 {
     static const uint32_t counts[] = {4, 0};
+    const struct shape *shape = CASE_SHAPE(index, shapes, bench_shapes);
     const struct argmax_params *p;
     float *logits;
 
     (void)id;
-    if (index >= COUNT_OF(shapes))
+    if (!shape)
         return false;
-    p = &shapes[index].params;
+    p = &shape->params;
     out->params.argmax = *p;
     snprintf(out->text, sizeof(out->text), "%u slots, %u logits of %u, token %u of %u, contents %d",
              p->slots, p->n, p->logits_slot_stride, p->index, p->tokens_slot_stride,
-             (int)shapes[index].contents);
-    case_slots(source, out, 0, p->slots, SLOT_STEP, 1, counts, COUNT_OF(counts));
+             (int)shape->contents);
+    case_slots(source, out, 0, p->slots, SLOT_STEP, index < CASE_BENCH ? 1 : UINT32_MAX, counts, COUNT_OF(counts));
     logits = case_buffer(source, out, 1, p->slots * p->logits_slot_stride);
     for (uint32_t i = 0; i < p->slots * p->logits_slot_stride; i++) {
         uint32_t at = i % p->logits_slot_stride;
 
         /* what lies between the slots is larger than all, and must not be seen */
-        logits[i] = at < p->n ? logit(source, shapes[index].contents, at, p->n) : 3e38f;
+        logits[i] = at < p->n ? logit(source, shape->contents, at, p->n) : 3e38f;
     }
     case_integers(source, out, 2, p->slots * p->tokens_slot_stride, 8000);
     case_floats(source, out, 3, p->slots * p->tokens_slot_stride, 1.0f);

@@ -6,17 +6,19 @@ static const struct conv_replicate_params shapes[] = {
     {1, 0, 0, 2, 512},   {5, 64, 1300, 2, 257}, {4, 3, 0, 1, 1},
     {9, 64, 200, 4, 33}, {2, 64, 100, 0, 7},    {3, 0, 1000, 2, 64},
 };
+static const struct conv_replicate_params bench_shapes[] = {{1, 0, 0, 2, 512}};
 
 bool conv_replicate_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
                           struct kernel_case *out)
 {
     static const uint32_t counts[] = {0, 0, 3, 0};
+    const struct conv_replicate_params *shape = CASE_SHAPE(index, shapes, bench_shapes);
     struct conv_replicate_params *p = &out->params.conv_replicate;
 
     (void)id;
-    if (index >= COUNT_OF(shapes))
+    if (!shape)
         return false;
-    *p = shapes[index];
+    *p = *shape;
     if (p->slot_stride == 0)
         p->slot_stride = (p->prefix + 1) * p->channels;
     snprintf(out->text, sizeof(out->text), "%u slots, %u vectors of %u", p->slots, p->prefix,

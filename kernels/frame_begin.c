@@ -7,6 +7,8 @@ static const struct frame_begin_params shapes[] = {
     {1, 1, 1, 16 + 7, 7, 3, 10, 5, 1},          {9, 16, 3, 16 + 130, 129, 2, 140, 130, 3},
     {1, 2, 4, 16 + 1, 0, 0, 0, 0, 1},           {6, 6, 2, 80, 64, 0, 64, 63, 2},
 };
+static const struct frame_begin_params bench_shapes[] = {
+    {1, 8, 8, 16 + 1920, 1920, 6, 1926, 32, 4}, {8, 8, 8, 16 + 1920, 1920, 6, 1926, 32, 4}};
 
 bool frame_begin_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
                        struct kernel_case *out)
@@ -20,19 +22,18 @@ bool frame_begin_cases(enum kernel_id id, uint32_t index, const struct case_sour
                                      SLOT_CODES,
                                      SLOT_RESET};
     static const uint32_t ticks[] = {0, 12, 4000000007, 1};
-    const struct frame_begin_params *p;
+    const struct frame_begin_params *p = CASE_SHAPE(index, shapes, bench_shapes);
     uint32_t *ring, *state, kinds = COUNT_OF(flags);
 
     (void)id;
-    if (index >= COUNT_OF(shapes))
+    if (!p)
         return false;
-    p = &shapes[index];
     out->params.frame_begin = *p;
     snprintf(out->text, sizeof(out->text), "%u of %u slots, ring %u, %u samples, %u codes",
              p->slots, p->max_slots, p->ring, p->samples, p->n_codes);
     ring = case_integers(source, out, 0, p->ring * p->max_slots * p->input_slot, UINT32_MAX);
     for (uint32_t i = 0; i < p->ring * p->max_slots; i++) {
-        uint32_t kind = flags[i % kinds];
+        uint32_t kind = flags[index < CASE_BENCH ? i % kinds : 0];
 
         if ((p->samples == 0 && (kind & SLOT_AUDIO)) || (p->n_codes == 0 && (kind & SLOT_CODES)))
             kind = SLOT_STEP;

@@ -4,7 +4,7 @@
 bool layernorm_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
                      struct kernel_case *out)
 {
-    const struct norm_shape *shape = &norm_shapes[MIN(index, COUNT_OF(norm_shapes) - 1)];
+    const struct norm_shape *shape = CASE_SHAPE(index, norm_shapes, norm_bench_shapes);
     uint32_t dim;
     double largest, deviation;
 

@@ -74,6 +74,13 @@ typedef void kernel_ref_fn(const struct kernel_case *c);
 #include "kernels/kernels.def"
 #undef KERNEL
 
+/* The shape of case `index`: one of the test's array, or of the bench's; NULL: there is none. */
+#define CASE_SHAPE(index, shapes, bench_shapes)                                                    \
+    ((index) < COUNT_OF(shapes)                         ? &(shapes)[index]                         \
+     : (index) < CASE_BENCH                             ? NULL                                     \
+     : (index) - CASE_BENCH < COUNT_OF(bench_shapes) ? &(bench_shapes)[(index) - CASE_BENCH]       \
+                                                        : NULL)
+
 /* Helpers for case generators (tests/checkgpu provides them through case_source). */
 static inline float case_uniform(const struct case_source *s) /* [-1, 1) */
 {

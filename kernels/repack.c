@@ -79,15 +79,17 @@ static const struct repack_params shapes[] = {
     {3, 5, 0, 4, 33, 11, TYPE_BF16},   {64, 0, 0, 32, 256, 1, TYPE_F32},
     {257, 100, 0, 0, 40, 5, TYPE_F16}, {33, 0, 2, 0, 160, 0, TYPE_F16},
 };
+static const struct repack_params bench_shapes[] = {{6144, 0, 0, 0, 2048, 1, TYPE_F32}};
 
 bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
                   struct kernel_case *out)
 {
-    if (index >= COUNT_OF(shapes))
+    const struct repack_params *shape = CASE_SHAPE(index, shapes, bench_shapes);
+    if (!shape)
         return false;
     struct repack_params *p = &out->params.repack;
     const bool blocks = id == KERNEL_repack_q8_0 || id == KERNEL_repack_q4_0;
-    *p = shapes[index];
+    *p = *shape;
     if (blocks) {
         p->k = div_up(p->k, 32) * 32;
         p->taps = 1;

@@ -6,6 +6,8 @@ static const struct rope_table_params shapes[] = {
     {11, 1, 1, POSITION_STEP},  {3, 5, 7, POSITION_FRAME}, {1, 2, 32, POSITION_FRAME},
     {11, 1, 40, POSITION_STEP},
 };
+static const struct rope_table_params bench_shapes[] = {
+    {1, 1, 64, POSITION_STEP}, {8, 1, 64, POSITION_STEP}, {1, 2, 32, POSITION_FRAME}};
 
 /* odd, around powers of two where float(position) starts to round, and as far as 400 years of steps
  */
@@ -15,14 +17,13 @@ static const uint32_t counts[] = {100003, 0,        1,         4095, 16777213, 1
 bool rope_table_cases(enum kernel_id id, uint32_t index, const struct case_source *source,
                       struct kernel_case *out)
 {
-    const struct rope_table_params *p;
+    const struct rope_table_params *p = CASE_SHAPE(index, shapes, bench_shapes);
     float *freq,
         base = index == COUNT_OF(shapes) - 1 ? 1e9f : 1; /* far beyond what a model asks for */
 
     (void)id;
-    if (index >= COUNT_OF(shapes))
+    if (!p)
         return false;
-    p = &shapes[index];
     out->params.rope_table = *p;
     snprintf(out->text, sizeof(out->text), "%u slots x %u, half %u, source %u", p->slots,
              p->per_slot, p->half, p->source);
