@@ -256,6 +256,7 @@ static void draw_progress(const struct checker *k, uint32_t done, uint32_t total
 static bool bench_rows(struct checker *k, FILE *to, const bool *run, struct roofs *roofs,
                        struct bench_results *results)
 {
+    const uint32_t messages = gpu_device_validation_messages(k->device);
     kernel_set *set = NULL;
     bool good = true;
     uint32_t done = 0, total = 0;
@@ -280,6 +281,11 @@ static bool bench_rows(struct checker *k, FILE *to, const bool *run, struct roof
         good &= bench_base(k, roofs, set, (enum kernel_id)i, run, results);
         draw_progress(k, 0, 0, NULL);
         report_bench(to, roofs, results->at + before, results->n - before);
+    }
+    if (gpu_device_validation_messages(k->device) != messages) {
+        fprintf(stderr, "FAILED: %u validation messages while timing\n",
+                gpu_device_validation_messages(k->device) - messages);
+        good = false;
     }
 end:
     draw_progress(k, 0, 0, NULL);
