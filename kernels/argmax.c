@@ -50,7 +50,8 @@ bool argmax_cases(enum kernel_id id, uint32_t index, const struct case_source *s
     snprintf(out->text, sizeof(out->text), "%u slots, %u logits of %u, token %u of %u, contents %d",
              p->slots, p->n, p->logits_slot_stride, p->index, p->tokens_slot_stride,
              (int)shape->contents);
-    case_slots(source, out, 0, p->slots, SLOT_STEP, index < CASE_BENCH ? 1 : UINT32_MAX, counts, COUNT_OF(counts));
+    case_slots(source, out, 0, p->slots, SLOT_STEP, index < CASE_BENCH ? 1 : UINT32_MAX, counts,
+               COUNT_OF(counts));
     logits = case_buffer(source, out, 1, p->slots * p->logits_slot_stride);
     for (uint32_t i = 0; i < p->slots * p->logits_slot_stride; i++) {
         uint32_t at = i % p->logits_slot_stride;

@@ -119,6 +119,7 @@ static cJSON *result_object(const struct roofs *roofs, const struct bench_result
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "kernel", kernel_table[kernel_table[r->id].base].name);
     cJSON_AddStringToObject(o, "variant", variant_name(r->id));
+    cJSON_AddNumberToObject(o, "case", r->index);
     cJSON_AddStringToObject(o, "shape", r->text);
     cJSON_AddNumberToObject(o, "bytes", r->bytes);
     cJSON_AddNumberToObject(o, "flops", r->flops);

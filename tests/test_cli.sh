@@ -85,7 +85,7 @@ json() { "$tmp/json_lines" "$@"; }
 
 # --- Options, help, pages ---------------------------------------------------------------------------
 
-commands="transcribe trace devices inspect quantize"
+commands="transcribe trace devices inspect quantize bench"
 prints version "stapes $(cat "$source/VERSION")" --version
 refuses "no command" 2 'usage'
 refuses "unknown command" 2 'no command "hear".*transcribe' hear
@@ -249,6 +249,29 @@ if ! "$stapes" devices >/dev/null 2>&1; then
     finish " (there is no Vulkan device for the rest)"
     exit 77
 fi
+
+# --- Bench ----------------------------------------------------------------------------------------------
+
+refuses "bench: an operand" 2 'one operand too many' bench matmul
+refuses "bench: no such kernel lists the kernels" 2 "no kernel matches 'nothing'.*matmul_f32" bench --kernel nothing
+run bench --quick --kernel head_probs --json "$tmp/bench.json" --plot "$tmp/bench.svg"
+check "bench" test $status -eq 0 -a "$(grep -c '^head_probs  *plain\*.* [0-9.]* us ' "$tmp/out")" -eq 2
+check "bench: what the device can do" grep -qE ': copies [0-9.]+ GB/s .* [0-9.]+ GFLOP/s$' "$tmp/out"
+check "bench: quiet where there is no terminal" test ! -s "$tmp/err"
+{ tr -d '\n' <"$tmp/bench.json"; echo; } | json device >"$tmp/values"
+check "bench: JSON" grep -qF "$("$stapes" devices --format json | json name | head -1)" "$tmp/values"
+check "bench: a plot" test "$(grep -c '<circle' "$tmp/bench.svg")" -eq 4 -a "$(tail -1 "$tmp/bench.svg")" = "</svg>"
+if command -v xmllint >/dev/null; then
+    check "bench: the plot is XML" xmllint --noout "$tmp/bench.svg"
+fi
+refuses "bench: unknown device" 1 'no such device' bench --device "no such device"
+run bench --quick --kernel head_probs --plot "$tmp/no/place.svg"
+check "bench: no place for the plot" test $status -eq 1 -a "$(grep -c 'no/place.svg: No such file' "$tmp/err")" -eq 1
+mkdir "$tmp/alone"
+cp "$stapes" "$tmp/alone/stapes"
+"$tmp/alone/stapes" bench >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "bench: without checkgpu" test $status -eq 1 -a "$(grep -c 'STAPES_TESTS=ON' "$tmp/err")" -eq 1
 
 # --- Devices --------------------------------------------------------------------------------------------
 

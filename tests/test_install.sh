@@ -33,7 +33,7 @@ check "install" cmake --install "$build" --prefix "$prefix"
 [ $failed -eq 0 ] || exit 1
 lib=$(dirname "$(find "$prefix" -name libstapes.so)")
 for file in bin/stapes include/stapes.h share/stapes/demo.gguf share/man/man1/stapes.1 \
-    share/man/man1/stapes-transcribe.1 share/bash-completion/completions/stapes; do
+    share/man/man1/stapes-transcribe.1 libexec/stapes/checkgpu share/bash-completion/completions/stapes; do
     check "$file" test -s "$prefix/$file"
 done
 
