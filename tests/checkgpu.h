@@ -102,7 +102,7 @@ struct pass {
 };
 
 /* Warms up and then takes samples of one dispatch, the passes in turn: at least `least`, and until
- * budget_ms has gone. */
+ * budget_ms has gone (0: no warm-up either). */
 enum status samples_take(gpu_device *device, const struct pass *passes, uint32_t n, uint32_t least,
                          double budget_ms, struct samples *s);
 void samples_summarize(struct samples *s, struct timing *out);

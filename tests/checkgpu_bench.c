@@ -62,10 +62,9 @@ enum status samples_take(gpu_device *device, const struct pass *passes, uint32_t
 {
     const double start = now_ns(), warm = start + budget_ms * 0.25e6, end = start + budget_ms * 1e6;
     uint32_t i = 0;
-    enum status status;
-    do
+    enum status status = OK;
+    while (!status && now_ns() < warm)
         status = time_pass(device, &passes[i++ % n], s);
-    while (!status && now_ns() < warm);
     s->n = 0;
     while (!status && (s->n < least || (now_ns() < end && s->n < MAX_PASSES)))
         status = time_pass(device, &passes[i++ % n], s);
