@@ -18,11 +18,24 @@
 
 #define MAX_TALKERS 62
 #define TWINS 2
-#define TWIN_LAG 200         /* frames that one may be ahead of the other; below TALKER_DIGESTS */
-#define LONGEST_FRAMES 300   /* of an utterance; with its silence below TALKER_DIGESTS */
-#define WARM_HOURS 0.5       /* of sound, before memory is measured; a fifth of a shorter run */
-#define GROWTH_BYTES 8388608 /* allowed after that */
+#define TWIN_LAG 200       /* frames that one may be ahead of the other; below TALKER_DIGESTS */
+#define LONGEST_FRAMES 300 /* of an utterance; with its silence below TALKER_DIGESTS */
+#define WARM_HOURS 0.5     /* of sound, before memory is measured; a fifth of a shorter run */
 #define REPORT_SECONDS 60.0
+
+/* How much more may be resident after that. AddressSanitizer keeps what was freed, 256 MB of it. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN
+#endif
+#ifdef HAS_ASAN
+#define GROWTH_BYTES (512 << 20)
+#else
+#define GROWTH_BYTES (8 << 20)
+#endif
 
 static struct options {
     double hours, wall_seconds;
