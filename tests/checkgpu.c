@@ -18,7 +18,8 @@
 /* Names that --variant takes beside what ends the names of rows. */
 static const struct {
     const char *name, *suffix;
-} kinds[] = {{"plain", ""}, {"workgroup", "_wg"}, {"subgroup", "_sg"}, {"tiles", "_mm"}, {"texels", "_tx"}};
+} kinds[] = {
+    {"plain", ""}, {"workgroup", "_wg"}, {"subgroup", "_sg"}, {"tiles", "_mm"}, {"texels", "_tx"}};
 
 static void print_log(void *user, enum log_level level, const char *message)
 {
