@@ -194,6 +194,9 @@ static const struct shape shapes[] = {
     /* without a norm, long enough for several steps of every form */
     {18, 6144, 1, 8, MATMUL_GATE, 0, 0, 0, 0},
     {2048, 2080, 1, 2, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {1030, 384, 1, 1, MATMUL_GATE, 4, 0, 0, 0},
+    {1029, 128, 1, 3, MATMUL_ADD_TO, 0, 0, 0, 0},
+    {130, 64, 17, 2, MATMUL_BIAS, 0, 32, 0, 0},
 };
 
 /* stt-1b's and Mimi's */

@@ -5,6 +5,10 @@
  * rest along the columns; the grid is (rows, columns of a strip, strips). A strip is a slot's
  * columns, or all columns where a slot has one, so that no index needs a division.
  */
+#if !defined(NEEDED_BY_NEIGHBOURS)
+#define NEEDED_BY_NEIGHBOURS false
+#endif
+
 void main()
 {
     uint lane = gl_LocalInvocationID.x & ((1u << LANES_LOG2) - 1u);
@@ -13,7 +17,7 @@ void main()
     uint first_col = (gl_WorkGroupID.y * col_lanes + (gl_LocalInvocationID.x >> LANES_LOG2)) * COLS;
     bool single = p.per_slot == 1u;
     uint strip = single ? p.cols : p.per_slot;
-    if (first_row >= p.rows || first_col >= strip)
+    if (!NEEDED_BY_NEIGHBOURS && (first_row >= p.rows || first_col >= strip))
         return;
 
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -43,7 +47,7 @@ void main()
     [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
         result[rc] = acc[rc];
     const uint step = (FLAGS & MATMUL_GATE) != 0u ? 2u : 1u;
-    uint n_rows = min(ROWS, p.rows - first_row), n_cols = min(COLS, strip - first_col);
+    uint n_rows = min(ROWS, p.rows - min(first_row, p.rows)), n_cols = min(COLS, strip - first_col);
     [[dont_unroll]] for (uint c = 0u; c < n_cols; c++) {
         uint slot = single ? first_col + c : gl_WorkGroupID.z;
         uint t = single ? 0u : first_col + c;

@@ -6,6 +6,9 @@
  * order whatever the tile.
  */
 #extension GL_EXT_control_flow_attributes : require
+#if defined(WEIGHT_Q4_0)
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #define MATMUL_TEXELS
 #include "matmul_weights.glsl"
 
@@ -34,6 +37,9 @@ vec4 load_x4(uint c, uint texel)
     return uintBitsToFloat(texelFetch(x, int(x_at[c] + texel)));
 }
 
+#if defined(WEIGHT_Q4_0)
+#include "matmul_tx_q4_0.glsl"
+#else
 /* A tree, so that the sum of many products is no chain of additions. */
 float dot4(vec4 w, vec4 v)
 {
@@ -51,14 +57,12 @@ vec4 unpack(uvec4 texel, uint j)
     return vec4(load_f16(texel[2u * j]), load_f16(texel[2u * j + 1u]));
 #elif defined(WEIGHT_BF16)
     return vec4(load_bf16(texel[2u * j]), load_bf16(texel[2u * j + 1u]));
-#elif defined(WEIGHT_Q8_0)
-    return load_i8(texel[j]);
 #else
-    return j < 4u ? load_low_nibbles(texel[j]) : load_high_nibbles(texel[j - 4u]);
+    return load_i8(texel[j]);
 #endif
 }
 
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
+#if defined(WEIGHT_Q8_0)
 #define TEXELS_A_BLOCK (32u / TEXEL_ELEMENTS)
 
 float load_scale(uint r, uint block)
@@ -119,6 +123,7 @@ void multiply()
         }
     }
 }
+#endif
 #endif
 
 /* of plane 0; texels here */

@@ -113,16 +113,17 @@ void plan_matmul(const void *params, struct kernel_plan *plan)
     plan->groups[2] = single ? 1 : p->cols / p->per_slot;
 }
 
-/* Fetches are cheap: small tiles, so that the accumulators stay in registers. Specialization as
- * plan_matmul's. */
-void plan_matmul_tx(const void *params, struct kernel_plan *plan)
+/* Tiles of at most these rows and columns, smaller where fewer than 64 would remain. Specialization
+ * as plan_matmul's. */
+static void plan_texels(const struct matmul_params *p, uint32_t max_rows, uint32_t max_cols,
+                        struct kernel_plan *plan)
 {
-    const struct matmul_params *p = params;
     const uint32_t local_size = 16, enough = 64;
     const uint32_t least_rows = p->flags & MATMUL_GATE ? 2 : 1;
     const bool single = p->per_slot == 1;
     const uint32_t strip = single ? p->cols : p->per_slot;
-    uint32_t rows = 1u << MIN(log2_ceil(p->rows), 2), cols = 1u << MIN(log2_ceil(strip), 2);
+    const uint32_t cols = MIN(1u << log2_ceil(strip), max_cols);
+    uint32_t rows = MIN(1u << log2_ceil(p->rows), max_rows);
     while (rows > least_rows && div_up(p->rows, rows) * (single ? 1 : div_up(strip, cols)) < enough)
         rows /= 2;
     rows = MAX(rows, least_rows);
@@ -140,6 +141,28 @@ void plan_matmul_tx(const void *params, struct kernel_plan *plan)
     plan->groups[0] = div_up(p->rows, rows << lanes);
     plan->groups[1] = div_up(strip, cols * (local_size >> lanes));
     plan->groups[2] = single ? 1 : p->cols / p->per_slot;
+}
+
+/* A tile of four rows keeps the accumulators in registers; larger ones halve the fetches, which are
+ * most of the work where there are many columns. */
+void plan_matmul_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    if (p->per_slot >= 8)
+        plan_texels(p, 8, 8, plan);
+    else
+        plan_texels(p, 4, 4, plan);
+}
+
+/* Specialization beyond plan_matmul's: 6 all invocations of a workgroup have the same columns, 7
+ * blocks a turn of the loop; a row's four are a cache line. */
+void plan_matmul_q4_0_tx(const void *params, struct kernel_plan *plan)
+{
+    const struct matmul_params *p = params;
+    plan_texels(p, 8, 4, plan);
+    plan->n_spec = 8;
+    plan->spec[6] = 1u << plan->spec[3] == plan->spec[0];
+    plan->spec[7] = p->k % 128 != 0 ? 1 : plan->spec[2] == 1 ? 4 : 2;
 }
 
 /* Specialization: 1 rows and 2 columns of a group, 3 log2 of its invocations, 4 x is aligned,

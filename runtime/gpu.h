@@ -41,7 +41,8 @@ enum gpu_feature {
     GPU_FEATURE_TIMESTAMPS = 1 << 2,
     GPU_FEATURE_MEMORY_BUDGET = 1 << 3,
     GPU_FEATURE_FAST_TEXELS = 1 << 4, /* a CPU device: texel fetches cost far less than loads from
-                                       * storage buffers (bench/RESULTS.md) */
+                                       * storage buffers (bench/RESULTS.md); it has subgroups of
+                                       * 8 or 16 and shuffles between their invocations */
 };
 
 struct gpu_device_info {

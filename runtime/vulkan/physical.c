@@ -304,9 +304,13 @@ enum status vk_physical_describe(const struct vk_instance *instance, const struc
     if ((subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
         (subgroup.supportedOperations & arithmetic) == arithmetic)
         info->features |= GPU_FEATURE_SUBGROUP_ARITHMETIC;
+    const bool shuffles = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                          (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
+                          (subgroup.subgroupSize == 8 || subgroup.subgroupSize == 16);
     if (info->type != GPU_TYPE_CPU)
         info->features |= GPU_FEATURE_FAST_BARRIERS;
-    else if (limits->maxTexelBufferElements >= info->max_binding_bytes / VK_TEXEL_BYTES &&
+    else if (shuffles &&
+             limits->maxTexelBufferElements >= info->max_binding_bytes / VK_TEXEL_BYTES &&
              limits->minTexelBufferOffsetAlignment <= GPU_OFFSET_ALIGNMENT)
         info->features |= GPU_FEATURE_FAST_TEXELS;
     if (out->timestamp_bits > 0 && limits->timestampPeriod > 0) {
