@@ -173,12 +173,11 @@ static size_t find_candidates(const kernel_set *set, enum kernel_id base, const 
                               enum kernel_id ids[KERNEL_COUNT])
 {
     size_t n = 0;
-    ids[n++] = base;
-    bool forced = set->forced[base];
-    for (int i = 0; i < KERNEL_COUNT && !set->plain; i++) {
+    bool forced = false;
+    for (int i = 0; i < KERNEL_COUNT; i++) {
         const enum kernel_id id = (enum kernel_id)i;
-        if (id == base || kernel_table[i].base != base || !runs(set, id) ||
-            !kernel_table[i].suits(params) || (forced && !set->forced[i]))
+        if (kernel_table[i].base != base || !runs(set, id) || !kernel_table[i].suits(params) ||
+            (set->plain && id != base) || (forced && !set->forced[i]))
             continue;
         if (set->forced[i] && !forced)
             n = 0;
@@ -191,12 +190,13 @@ static size_t find_candidates(const kernel_set *set, enum kernel_id base, const 
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params)
 {
     enum kernel_id ids[KERNEL_COUNT];
-    return ids[find_candidates(set, base, params, ids) - 1];
+    const size_t n = find_candidates(set, base, params, ids);
+    return n ? ids[n - 1] : KERNEL_COUNT;
 }
 
 bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *params)
 {
-    return kernel_table[kernel_set_choose(set, base, params)].suits(params);
+    return kernel_set_choose(set, base, params) != KERNEL_COUNT;
 }
 
 static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct kernel_plan *plan,
@@ -285,6 +285,9 @@ static enum status pick(kernel_set *set, enum kernel_id base, const void *params
     enum kernel_id ids[KERNEL_COUNT];
     struct tune_candidate candidates[KERNEL_COUNT];
     const size_t n = find_candidates(set, base, params, ids);
+    if (n == 0)
+        return log_error(gpu_device_log(set->device), ERROR_UNSUPPORTED,
+                         "no form of %s makes what was asked for", kernel_table[base].name);
     *out = ids[n - 1];
     if (n == 1 || !set->tuner || !tuner_wants(set->tuner, base, params, ranges))
         return OK;

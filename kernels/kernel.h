@@ -53,17 +53,19 @@ enum status kernel_set_create(gpu_device *device, const char *variants, kernel_s
 void kernel_set_destroy(kernel_set **set);
 gpu_device *kernel_set_device(const kernel_set *set);
 
-/* From here on dispatches choose between rows by measuring them, where that has not been done before
- * on this device: see tune.h. What the weights hold must have been uploaded. Does nothing on a device
- * without timestamps and for the variants "plain". */
+/* From here on dispatches choose between rows by measuring them, where that has not been done
+ * before on this device: see tune.h. What the weights hold must have been uploaded. Does nothing on
+ * a device without timestamps and for the variants "plain". */
 enum status kernel_set_tune(kernel_set *set);
 /* Stops measuring; what was found is kept on disk. */
 void kernel_set_tuned(kernel_set *set);
 
-/* The row that a dispatch of `base` with these parameters takes where nothing was measured. */
+/* The row that a dispatch of `base` with these parameters takes where nothing was measured;
+ * KERNEL_COUNT if no row suits them. */
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params);
 
-/* Whether that row normalizes x itself, for parameters of matmul with a flag of MATMUL_NORM. */
+/* Whether there is such a row: of matmul with a flag of MATMUL_NORM, one that normalizes x itself.
+ */
 bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *params);
 
 /* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is

@@ -29,8 +29,9 @@ bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *par
                  const struct gpu_range *ranges);
 /* The row found before for this product, or KERNEL_COUNT. It does not depend on the slots. */
 enum kernel_id tuner_known(const struct tuner *tuner, enum kernel_id base, const void *params);
-/* Runs the candidates, of which the first is the plain form, on scratch buffers beside the weights
- * of `ranges` and remembers the fastest. Blocks for about a millisecond a candidate. */
+/* Runs the candidates on scratch buffers beside the weights of `ranges` and remembers the fastest
+ * of those that agree with the first, the simplest form. Blocks for about a millisecond a
+ * candidate. */
 enum status tuner_measure(struct tuner *tuner, enum kernel_id base, const void *params,
                           const struct gpu_range *ranges, const struct tune_candidate *candidates,
                           size_t n, size_t *best);

@@ -206,6 +206,7 @@ bool record_fuses_norm(const struct recorder *r, const struct norm *norm, const 
         .x_base = a.x.base,
         .x_slot_stride = a.x.slot_stride,
         .x_col_stride = a.x.col_stride,
+        .model_slots = r->model_slots,
     };
     /* Their vectors are bound where the norm's would be. */
     const bool room = !(args->flags & (MATMUL_BIAS | MATMUL_SCALE));
