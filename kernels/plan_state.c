@@ -116,8 +116,8 @@ uint32_t attention_splits(uint32_t capacity)
     return capacity <= 256 ? 1 : MIN(capacity / 96, 16);
 }
 
-/* Specialization constants: 1 the caches' type, 2 room for the ring slots of a part, in steps so that
- * there are few pipelines, 3 queries that are computed together. */
+/* Specialization constants: 1 the caches' type, 2 room for the ring slots of a part, in steps so
+ * that there are few pipelines, 3 queries that are computed together. */
 void plan_attention(const void *params, struct kernel_plan *plan)
 {
     const struct attention_params *p = params;

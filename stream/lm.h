@@ -28,7 +28,7 @@ struct lm_tables {
 struct lm {
     const struct lm_config *config;
     uint32_t max_slots, n_codes, codes_ring;
-    uint32_t kv_type; /* KV_*: set before lm_plan */
+    uint32_t kv_type; /* KV_*; the caller sets it before lm_plan */
     uint32_t hidden; /* H of the gate */
 
     struct weight text_emb, text_linear;
