@@ -124,7 +124,8 @@ void layer_statistics()
     }
 }
 
-/* A root mean square is known when all has been staged: its factor waits until the sums are done. */
+/* A root mean square is known when all has been staged: its factor waits until the sums are done.
+ */
 void rms_factors()
 {
     for (uint c = 0u; c < COLS; c++) {

@@ -118,7 +118,8 @@ void main()
         row[r] = p.w_row + min(first_row + r, p.rows - 1u);
     [[unroll]] for (uint c = 0u; c < COLS; c++) {
         uint col = min(first_col + c, p.cols - 1u);
-        x_at[c] = p.x_base + (col / p.per_slot) * p.x_slot_stride + (col % p.per_slot) * p.x_col_stride;
+        x_at[c] = p.x_base + (col / p.per_slot) * p.x_slot_stride +
+                  (col % p.per_slot) * p.x_col_stride;
     }
     [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
         acc[rc] = 0.0;

@@ -201,7 +201,9 @@ static void plan_subgroups(const struct matmul_params *p, uint32_t unit, struct 
     const uint32_t rows = p->rows >= 4096 ? 4 : p->rows >= 2048 ? 2 : 1;
     const uint32_t most_cols = unit <= 16 ? 8 : 4;
     const uint32_t cols = MIN(1u << log2_ceil(p->cols), most_cols);
-    const uint32_t staged = MIN(shared_elements / cols, 2048), units = MIN(p->k, staged) / unit;
+    const uint32_t most_staged = MIN(shared_elements / cols, 2048);
+    const uint32_t staged = MIN(most_staged, div_up(p->k, 512) * 512);
+    const uint32_t units = MIN(p->k, staged) / unit;
 
     plan->n_spec = 8;
     plan->spec[0] = local_size;
