@@ -48,29 +48,56 @@ static struct column normalized(const struct kernel_case *c, const float *x)
     return column;
 }
 
-static double column_element(const struct kernel_case *c, const struct column *column, uint32_t i)
+/* Weights and normalized columns as they go into the products, decoded once. */
+struct operands {
+    double *rows[2]; /* [k], the second of a gated pair */
+    double *columns; /* [cols][k] */
+};
+
+static double *allocate(size_t n)
 {
-    const float *bias = c->data[3], *weight = c->data[4];
-    if (!(c->params.matmul.flags & MATMUL_NORM))
-        return column->x[i];
-    return (column->x[i] - column->mean) * column->factor * weight[i] +
-           (c->params.matmul.flags & MATMUL_NORM_LAYER ? bias[i] : 0);
+    double *values = malloc(MAX(n, 1) * sizeof(*values));
+    if (!values)
+        abort();
+    return values;
+}
+
+static void decode_columns(const struct kernel_case *c, double *to)
+{
+    const struct matmul_params *p = &c->params.matmul;
+    const float *x = c->data[2], *bias = c->data[3], *weight = c->data[4];
+    for (uint32_t col = 0; col < p->cols; col++, to += p->k) {
+        const uint32_t slot = col / p->per_slot, t = col % p->per_slot;
+        const struct column column =
+            normalized(c, x + p->x_base + slot * p->x_slot_stride + t * p->x_col_stride);
+        for (uint32_t i = 0; i < p->k; i++) {
+            to[i] = column.x[i];
+            if (p->flags & MATMUL_NORM)
+                to[i] = (to[i] - column.mean) * column.factor * weight[i];
+            if (p->flags & MATMUL_NORM_LAYER)
+                to[i] += bias[i];
+        }
+    }
+}
+
+static void decode_row(const struct kernel_case *c, uint32_t row, double *to)
+{
+    const struct matmul_params *p = &c->params.matmul;
+    const uint32_t type = weights_type(c->id);
+    for (uint32_t i = 0; i < p->k; i++)
+        to[i] = weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i);
 }
 
 /* Partial sums of k products of random sign grow like sqrt(i) and their rounding errors are
  * independent: k / 2.4 * u * rms in all. The factor 3 sqrt(k) is seven times that; a short sum has
  * the rigorous bound. A norm's factor is off by as much as rmsnorm's, for all products alike, and
  * each of its elements by a few roundings of its own. */
-static struct bounded row_times_column(const struct kernel_case *c, uint32_t row,
-                                       const struct column *x)
+static struct bounded row_times_column(const struct matmul_params *p, const double *row,
+                                       const double *column)
 {
-    const struct matmul_params *p = &c->params.matmul;
-    const uint32_t type = weights_type(c->id);
     double sum = 0, squares = 0, magnitude = 0;
     for (uint32_t i = 0; i < p->k; i++) {
-        const double product =
-            weights_element(type, c->data[0], c->data[1], p->k, p->w_row + row, i) *
-            column_element(c, x, i);
+        const double product = row[i] * column[i];
         sum += product;
         squares += product * product;
         magnitude += fabs(product);
@@ -83,53 +110,67 @@ static struct bounded row_times_column(const struct kernel_case *c, uint32_t row
     return (struct bounded){sum, UNIT_ROUNDOFF * error};
 }
 
+/* One result, written if `write`; returns what it may be off by. */
+static double evaluate_one(const struct kernel_case *c, const struct operands *operands, uint32_t r,
+                           uint32_t col, bool write)
+{
+    const struct matmul_params *p = &c->params.matmul;
+    const float *bias = c->data[3], *scale = c->data[4], *residual = c->data[5];
+    float *y = c->data[6], *y2 = c->data[7];
+    const uint32_t slot = col / p->per_slot, t = col % p->per_slot;
+    const uint32_t o = p->row_offset + r / (p->flags & MATMUL_GATE ? 2 : 1);
+    const uint32_t at = p->y_base + slot * p->y_slot_stride + t * p->y_col_stride + o;
+    const double *column = operands->columns + (size_t)col * p->k;
+    struct bounded v = row_times_column(p, operands->rows[0], column);
+    if (p->flags & MATMUL_GATE) {
+        const struct bounded odd = row_times_column(p, operands->rows[1], column);
+        v.error = 1.1 * v.error * fabs(odd.value) + fabs(silu(v.value)) * odd.error;
+        v.value = silu(v.value) * odd.value;
+        v.error += 6 * UNIT_ROUNDOFF * fabs(v.value);
+    }
+    if (p->flags & MATMUL_BIAS)
+        rounded(&v, v.value + bias[o]);
+    if (p->flags & MATMUL_GELU) {
+        v.error = 1.13 * v.error + 1e-7 * fabs(v.value);
+        rounded(&v, 0.5 * v.value * erfc(-v.value * sqrt(0.5)));
+    }
+    if (p->flags & MATMUL_SCALE) {
+        v.error *= fabs(scale[o]);
+        rounded(&v, v.value * scale[o]);
+    }
+    if (p->flags & MATMUL_ADD)
+        rounded(&v,
+                v.value +
+                    residual[p->res_base + slot * p->res_slot_stride + t * p->res_col_stride + o]);
+    if (p->flags & MATMUL_ADD_TO)
+        rounded(&v, v.value + y[at]);
+    v.error += 4 * UNIT_ROUNDOFF * MIN(fabs(v.value), 1); /* of elu */
+    if (write)
+        y[at] = (float)(p->flags & MATMUL_ELU ? elu(v.value) : v.value);
+    if (write && p->flags & MATMUL_DUAL)
+        y2[p->y2_base + slot * p->y2_slot_stride + t * p->y2_col_stride + o] = (float)elu(v.value);
+    return v.error;
+}
+
 /* The worst error of the first `rows` rows. */
 static double evaluate(const struct kernel_case *c, uint32_t rows, bool write)
 {
     const struct matmul_params *p = &c->params.matmul;
-    const float *x = c->data[2], *bias = c->data[3], *scale = c->data[4], *residual = c->data[5];
-    float *y = c->data[6], *y2 = c->data[7];
     const uint32_t step = p->flags & MATMUL_GATE ? 2 : 1;
+    struct operands operands = {{allocate(p->k), allocate(p->k)}, allocate((size_t)p->cols * p->k)};
     double worst = 0;
-    for (uint32_t col = 0; col < p->cols; col++) {
-        const uint32_t slot = col / p->per_slot, t = col % p->per_slot;
-        const struct column column =
-            normalized(c, x + p->x_base + slot * p->x_slot_stride + t * p->x_col_stride);
-        for (uint32_t r = 0; r < rows; r += step) {
-            const uint32_t o = p->row_offset + r / step;
-            const uint32_t at = p->y_base + slot * p->y_slot_stride + t * p->y_col_stride + o;
-            struct bounded v = row_times_column(c, r, &column);
-            if (p->flags & MATMUL_GATE) {
-                const struct bounded odd = row_times_column(c, r + 1, &column);
-                v.error = 1.1 * v.error * fabs(odd.value) + fabs(silu(v.value)) * odd.error;
-                v.value = silu(v.value) * odd.value;
-                v.error += 6 * UNIT_ROUNDOFF * fabs(v.value);
-            }
-            if (p->flags & MATMUL_BIAS)
-                rounded(&v, v.value + bias[o]);
-            if (p->flags & MATMUL_GELU) {
-                v.error = 1.13 * v.error + 1e-7 * fabs(v.value);
-                rounded(&v, 0.5 * v.value * erfc(-v.value * sqrt(0.5)));
-            }
-            if (p->flags & MATMUL_SCALE) {
-                v.error *= fabs(scale[o]);
-                rounded(&v, v.value * scale[o]);
-            }
-            if (p->flags & MATMUL_ADD)
-                rounded(&v, v.value + residual[p->res_base + slot * p->res_slot_stride +
-                                               t * p->res_col_stride + o]);
-            if (p->flags & MATMUL_ADD_TO)
-                rounded(&v, v.value + y[at]);
-            v.error += 4 * UNIT_ROUNDOFF * MIN(fabs(v.value), 1); /* of elu */
-            worst = MAX(worst, v.error);
-            if (!write)
-                continue;
-            y[at] = (float)(p->flags & MATMUL_ELU ? elu(v.value) : v.value);
-            if (p->flags & MATMUL_DUAL)
-                y2[p->y2_base + slot * p->y2_slot_stride + t * p->y2_col_stride + o] =
-                    (float)elu(v.value);
+    decode_columns(c, operands.columns);
+    for (uint32_t r = 0; r < rows; r += step) {
+        for (uint32_t i = 0; i < step; i++)
+            decode_row(c, r + i, operands.rows[i]);
+        for (uint32_t col = 0; col < p->cols; col++) {
+            const double error = evaluate_one(c, &operands, r, col, write);
+            worst = MAX(worst, error);
         }
     }
+    free(operands.rows[0]);
+    free(operands.rows[1]);
+    free(operands.columns);
     return worst;
 }
 
@@ -239,18 +280,19 @@ static const struct shape large_shapes[] = {
     {65, 4, 8150, 2, 0, 0, 4, 0, 0},                         /* 128 x 128 */
 };
 
-/* stt-1b's matrices for many streams, and Mimi's convolutions. */
-static const struct shape mm_bench_shapes[] = {
+/* stt-1b's matrices for many streams. */
+static const struct shape many_bench_shapes[] = {
     {6144, 2048, 1, 64, 0, 0, 0, 0, 0},
     {2048, 2048, 1, 64, MATMUL_ADD_TO, 0, 0, 0, 0},
     {11264, 2048, 1, 64, MATMUL_GATE, 0, 0, 0, 0},
     {2048, 5632, 1, 64, MATMUL_ADD_TO, 0, 0, 0, 0},
     {8000, 2048, 1, 64, 0, 0, 0, 0, 0},
-    {6144, 2048, 1, 256, 0, 0, 0, 0, 0},
-    {2048, 2048, 1, 256, MATMUL_ADD_TO, 0, 0, 0, 0},
     {11264, 2048, 1, 256, MATMUL_GATE, 0, 0, 0, 0},
     {2048, 5632, 1, 256, MATMUL_ADD_TO, 0, 0, 0, 0},
-    {8000, 2048, 1, 256, 0, 0, 0, 0, 0},
+};
+
+/* Mimi's convolutions. */
+static const struct shape convolution_bench_shapes[] = {
     {64, 7, 1920, 1, MATMUL_BIAS | MATMUL_DUAL, 0, 1, 0, 0},
     {32, 192, 1920, 1, MATMUL_BIAS | MATMUL_ELU, 0, 64, 0, 0},
     {64, 32, 1920, 1, MATMUL_BIAS | MATMUL_ADD | MATMUL_ELU, 0, 0, 0, 0},
@@ -264,12 +306,15 @@ static const struct shape mm_bench_shapes[] = {
 static const struct shape *find_shape(enum kernel_id id, uint32_t index)
 {
     const bool tiled = strstr(kernel_table[id].name, "_mm") != NULL;
+    const bool blocks = weights_blocks(weights_type(id));
     if (index >= CASE_BENCH) {
         index -= CASE_BENCH;
         if (index < COUNT_OF(bench_shapes))
             return &bench_shapes[index];
         index -= COUNT_OF(bench_shapes);
-        return index < COUNT_OF(mm_bench_shapes) ? &mm_bench_shapes[index] : NULL;
+        if (blocks)
+            return index < COUNT_OF(many_bench_shapes) ? &many_bench_shapes[index] : NULL;
+        return index < COUNT_OF(convolution_bench_shapes) ? &convolution_bench_shapes[index] : NULL;
     }
     if (index < COUNT_OF(shapes))
         return &shapes[index];

@@ -64,9 +64,10 @@ bool case_legal(enum kernel_id id, const struct kernel_case *c);
 /* Makes case `index` of row `id` and its expected outputs. False: there is no such case. */
 bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out);
 void case_free(struct prepared *p);
-/* The bytes that case `index` moves, without what its reference computes; negative: none such, or
- * not legal for this row. *more: whether the row has a case of this number. */
-double case_bytes(const struct options *o, enum kernel_id id, uint32_t index, bool *more);
+/* What case `index` moves and computes, without its reference; negative bytes: it is not legal for
+ * this row. False: the row has no case of this number. */
+bool case_cost(const struct options *o, enum kernel_id id, uint32_t index, double *bytes,
+               double *flops);
 
 /* Runs row `id` on a prepared case and tells what is wrong with what it wrote. */
 bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,

@@ -120,15 +120,16 @@ void case_free(struct prepared *p)
     p->before = NULL;
 }
 
-double case_bytes(const struct options *o, enum kernel_id id, uint32_t index, bool *more)
+bool case_cost(const struct options *o, enum kernel_id id, uint32_t index, double *bytes,
+               double *flops)
 {
     struct prepared p;
-    *more = make_case(o, id, index, &p);
-    if (!*more)
-        return -1;
-    const double bytes = case_legal(id, &p.c) ? p.c.bytes : -1;
+    if (!make_case(o, id, index, &p))
+        return false;
+    *bytes = case_legal(id, &p.c) ? p.c.bytes : -1;
+    *flops = p.c.flops;
     case_free(&p);
-    return bytes;
+    return true;
 }
 
 bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out)
