@@ -68,7 +68,7 @@ static void parse_counts(const char *name, const char *value)
     for (char *part = strtok_r(text, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
         if (options.n_counts == MAX_COUNTS)
             usage();
-        options.counts[options.n_counts++] = (uint32_t)host_number(name, part, 1, 512);
+        options.counts[options.n_counts++] = (uint32_t)host_number(name, part, 1, 2048);
     }
     if (!options.n_counts)
         usage();

@@ -112,7 +112,7 @@ refuses "value missing" 2 '--model needs a value' transcribe x.wav --model
 refuses "empty value" 2 '--model takes' transcribe --model= x.wav
 refuses "value for a flag" 2 '--vad takes no value' transcribe --vad=1 x.wav
 refuses "wrong choice lists the choices" 2 'text or json.*"xml"' transcribe --format xml x.wav
-refuses "no number" 2 '--slots takes a number from 1 to 512, not "two"' transcribe --slots two x.wav
+refuses "no number" 2 '--slots takes a number from 1 to 2048, not "two"' transcribe --slots two x.wav
 refuses "number with a tail" 2 '"2x"' transcribe --slots=2x x.wav
 refuses "number too small" 2 '"0"' transcribe --slots 0 x.wav
 refuses "number too large" 2 '99999999999999999999' transcribe --slots 99999999999999999999 x.wav

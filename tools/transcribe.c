@@ -15,7 +15,7 @@
 #include "tools/output.h"
 #include "tools/transcript.h"
 
-enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 512 };
+enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048 };
 
 /* Sound is floats in [-1, 1]; a raw pipe read in the wrong format is far from that. */
 #define PLAUSIBLE_PEAK 8.0f
@@ -417,7 +417,7 @@ static const struct option_row rows[] = {
      .value = "N",
      .min = 1,
      .max = MAX_SLOTS,
-     .help = "How many files run side by side, 1 to 512. Default: all of them, at most 8."},
+     .help = "How many files run side by side, 1 to 2048. Default: all of them, at most 8."},
     {.name = "raw-rate",
      .kind = OPTION_INTEGER,
      .offset = offsetof(struct options, raw_rate),
