@@ -20,7 +20,8 @@ typedef struct gpu_buffer gpu_buffer;
 typedef struct gpu_pipeline gpu_pipeline;
 typedef struct gpu_program gpu_program;
 
-#define GPU_MAX_BINDINGS 8       /* storage buffers a kernel may use (WebGPU's guarantee) */
+#define GPU_PLAIN_BINDINGS 8     /* storage buffers a kernel may use (WebGPU's guarantee) */
+#define GPU_MAX_BINDINGS 10      /* the same with GPU_FEATURE_MORE_BINDINGS */
 #define GPU_MAX_PARAMS_BYTES 128 /* parameter bytes a dispatch (Vulkan's guarantee) */
 #define GPU_MAX_SPEC 8           /* 32-bit specialization constants, ids 0..7 */
 #define GPU_OFFSET_ALIGNMENT 256 /* of every binding's offset */
@@ -43,6 +44,8 @@ enum gpu_feature {
     GPU_FEATURE_FAST_TEXELS = 1 << 4, /* a CPU device: texel fetches cost far less than loads from
                                        * storage buffers (bench/RESULTS.md); it has subgroups of
                                        * 8 or 16 and shuffles between their invocations */
+    /* A kernel may use GPU_MAX_BINDINGS storage buffers. */
+    GPU_FEATURE_MORE_BINDINGS = 1 << 5,
 };
 
 struct gpu_device_info {

@@ -347,7 +347,7 @@ static void test_pipelines(gpu_device *device)
     params.spirv = runtime_test_spv;
     params.spirv_bytes = sizeof(runtime_test_spv);
     params.n_bindings = GPU_MAX_BINDINGS + 1;
-    CHECK_FAILS(ERROR_ARGUMENT, "9 bindings", gpu_pipeline_create(device, &params, &pipeline));
+    CHECK_FAILS(ERROR_ARGUMENT, "11 bindings", gpu_pipeline_create(device, &params, &pipeline));
     params.n_bindings = 2;
     params.params_bytes = 132;
     CHECK_FAILS(ERROR_ARGUMENT, "132 bytes", gpu_pipeline_create(device, &params, &pipeline));

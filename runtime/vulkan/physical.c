@@ -184,6 +184,11 @@ uint64_t vk_heap_left(const struct vk_instance *instance, const struct vk_physic
     return MIN(left, unused);
 }
 
+static uint32_t most_bindings(const VkPhysicalDeviceLimits *limits)
+{
+    return MIN(limits->maxPerStageDescriptorStorageBuffers, limits->maxDescriptorSetStorageBuffers);
+}
+
 #define UNUSABLE(...) snprintf(info->unusable, sizeof(info->unusable), __VA_ARGS__)
 
 static void judge(struct vk_physical *p, bool has_timeline)
@@ -209,12 +214,9 @@ static void judge(struct vk_physical *p, bool has_timeline)
     else if (limits->maxComputeSharedMemorySize < MIN_SHARED_BYTES)
         UNUSABLE("%u bytes of shared memory; %u are needed", limits->maxComputeSharedMemorySize,
                  MIN_SHARED_BYTES);
-    else if (MIN(limits->maxPerStageDescriptorStorageBuffers,
-                 limits->maxDescriptorSetStorageBuffers) < GPU_MAX_BINDINGS)
-        UNUSABLE("%u storage buffers a stage; %d are needed",
-                 MIN(limits->maxPerStageDescriptorStorageBuffers,
-                     limits->maxDescriptorSetStorageBuffers),
-                 GPU_MAX_BINDINGS);
+    else if (most_bindings(limits) < GPU_PLAIN_BINDINGS)
+        UNUSABLE("%u storage buffers a stage; %d are needed", most_bindings(limits),
+                 GPU_PLAIN_BINDINGS);
     else if (limits->minStorageBufferOffsetAlignment > GPU_OFFSET_ALIGNMENT)
         UNUSABLE("storage buffer offsets must be multiples of %llu; %d is used",
                  (unsigned long long)limits->minStorageBufferOffsetAlignment, GPU_OFFSET_ALIGNMENT);
@@ -313,6 +315,8 @@ enum status vk_physical_describe(const struct vk_instance *instance, const struc
              limits->maxTexelBufferElements >= info->max_binding_bytes / VK_TEXEL_BYTES &&
              limits->minTexelBufferOffsetAlignment <= GPU_OFFSET_ALIGNMENT)
         info->features |= GPU_FEATURE_FAST_TEXELS;
+    if (most_bindings(limits) >= GPU_MAX_BINDINGS)
+        info->features |= GPU_FEATURE_MORE_BINDINGS;
     if (out->timestamp_bits > 0 && limits->timestampPeriod > 0) {
         info->features |= GPU_FEATURE_TIMESTAMPS;
         info->timestamp_ns = (double)limits->timestampPeriod;

@@ -10,12 +10,14 @@ static enum status check_params(const gpu_device *device, const struct gpu_pipel
                                 const char *name)
 {
     const struct log *log = &device->log;
+    const bool more = device->physical.info.features & GPU_FEATURE_MORE_BINDINGS;
+    const uint32_t most_bindings = more ? GPU_MAX_BINDINGS : GPU_PLAIN_BINDINGS;
     if (!params->spirv || params->spirv_bytes < SPIRV_HEADER_BYTES || params->spirv_bytes % 4 ||
         params->spirv[0] != SPIRV_MAGIC)
         return log_error(log, ERROR_ARGUMENT, "pipeline %s: this is not SPIR-V", name);
-    if (params->n_bindings > GPU_MAX_BINDINGS)
-        return log_error(log, ERROR_ARGUMENT, "pipeline %s: %u bindings; at most %d are allowed",
-                         name, params->n_bindings, GPU_MAX_BINDINGS);
+    if (params->n_bindings > most_bindings)
+        return log_error(log, ERROR_ARGUMENT, "pipeline %s: %u bindings; at most %u are allowed",
+                         name, params->n_bindings, most_bindings);
     if (params->texel_bindings >> params->n_bindings ||
         (params->texel_bindings && !(device->physical.info.features & GPU_FEATURE_FAST_TEXELS)))
         return log_error(log, ERROR_ARGUMENT,
