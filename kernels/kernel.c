@@ -26,9 +26,12 @@ const struct kernel_info kernel_table[KERNEL_COUNT] = {
 #undef KERNEL
 };
 
-#define KERNEL(name, base, params, access, elements, ...)                                          \
+#define KERNEL(name, base, params, access, elements, features, ...)                                \
     _Static_assert(sizeof(struct params) <= GPU_MAX_PARAMS_BYTES, #name ": parameters");           \
-    _Static_assert(sizeof(access) - 1 <= GPU_MAX_BINDINGS, #name ": bindings");                    \
+    _Static_assert(                                                                                \
+        sizeof(access) - 1 <=                                                                      \
+            ((features)&GPU_FEATURE_MORE_BINDINGS ? GPU_MAX_BINDINGS : GPU_PLAIN_BINDINGS),        \
+        #name ": bindings");                                                                       \
     _Static_assert(sizeof(access) == sizeof(elements), #name ": access and elements differ");
 #include "kernels/kernels.def"
 #undef KERNEL
@@ -278,8 +281,8 @@ void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_b
     }
 }
 
-/* The row of a dispatch: what was or is now measured to be fastest, else the table's last. */
-static enum status pick(kernel_set *set, enum kernel_id base, const void *params,
+/* What was or is now measured to be fastest, else the table's last. */
+enum status kernel_pick(kernel_set *set, enum kernel_id base, const void *params,
                         const struct gpu_range *ranges, enum kernel_id *out)
 {
     enum kernel_id ids[KERNEL_COUNT];
@@ -323,7 +326,7 @@ enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_i
     if (!ranges[0].buffer)
         return log_error(gpu_device_log(set->device), ERROR_ARGUMENT, "%s: binding 0 has no buffer",
                          kernel_table[id].name);
-    enum status status = pick(set, base, params, ranges, &id);
+    enum status status = kernel_pick(set, base, params, ranges, &id);
     if (status)
         return status;
     kernel_table[id].plan(params, &plan);

@@ -64,8 +64,8 @@ void kernel_set_tuned(kernel_set *set);
  * KERNEL_COUNT if no row suits them. */
 enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params);
 
-/* Whether there is such a row: of matmul with a flag of MATMUL_NORM, one that normalizes x itself.
- */
+/* Whether there is such a row: of matmul with a flag of MATMUL_NORM, one that normalizes x itself;
+ * of a kernel without a plain form, the kernel itself. */
 bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *params);
 
 /* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is
@@ -77,6 +77,11 @@ bool kernel_uses_subgroups(enum kernel_id id); /* gpu_pipeline_params.subgroups 
  * 0, or, where the row may write it, for the first binding that is written. kernel_dispatch does
  * it. */
 void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings);
+
+/* The row that kernel_dispatch takes for this; it is measured if it is to be. For who records
+ * another kernel that does the same and more. */
+enum status kernel_pick(kernel_set *set, enum kernel_id base, const void *params,
+                        const struct gpu_range *ranges, enum kernel_id *out);
 
 /* Records `base`, or the row that replaces it, into `program`. One range a binding, in the order of
  * kernels.def; a range without a buffer stands for an unused binding. */

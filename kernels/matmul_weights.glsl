@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Bindings and epilogue that the forms of matmul share; matmul_tx.glsl reads x as texels
- * (MATMUL_TEXELS). One of WEIGHT_F32, WEIGHT_F16, WEIGHT_BF16, WEIGHT_Q8_0 and WEIGHT_Q4_0 is
- * defined before.
+ * (MATMUL_TEXELS), and qkv.glsl has another epilogue (MATMUL_QKV). One of WEIGHT_F32, WEIGHT_F16,
+ * WEIGHT_BF16, WEIGHT_Q8_0 and WEIGHT_Q4_0 is defined before.
  */
 #include "common.glsl"
 
@@ -18,11 +18,16 @@ layout(set = 0, binding = 2) readonly buffer X4 { vec4 x4[]; };
 #endif
 layout(set = 0, binding = 3) readonly buffer Bias { float bias[]; };
 layout(set = 0, binding = 4) readonly buffer Scale { float scale[]; };
+
+#if defined(MATMUL_QKV)
+#include "qkv.glsl"
+#else
 layout(set = 0, binding = 5) readonly buffer Residual { float residual[]; };
 layout(set = 0, binding = 6) buffer Y { float y[]; };
 layout(set = 0, binding = 7) writeonly buffer Y2 { float y2[]; };
 
 PARAMS(matmul_params);
+#endif
 
 #if !defined(MATMUL_TEXELS)
 /* the four elements of column x from word i on */
@@ -51,6 +56,7 @@ float dot_fma(vec4 w, vec4 v, float acc)
     return fma(w.w, v.w, fma(w.z, v.z, fma(w.y, v.y, fma(w.x, v.x, acc))));
 }
 
+#if !defined(MATMUL_QKV)
 /* row: of the output, slot and t: of the column; odd is what the second row of a gated pair gave */
 void finish(uint row, uint slot, uint t, float acc, float odd)
 {
@@ -73,3 +79,4 @@ void finish(uint row, uint slot, uint t, float acc, float odd)
     if ((FLAGS & MATMUL_DUAL) != 0u)
         y2[p.y2_base + slot * p.y2_slot_stride + t * p.y2_col_stride + o] = elu(v);
 }
+#endif

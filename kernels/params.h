@@ -171,6 +171,22 @@ struct rope_kv_params {
     uint32_t kv_type;
 };
 
+/* The product that makes qkv, and rope_kv, in one: rows = 3 * heads * head_dim rows of W from w_row
+ * on, times columns as in matmul_params, with flags of MATMUL_NORM or none; then as rope_kv, bit
+ * for bit what the two give in the same form. No padding: head_dim is a multiple of
+ * KV_UNIT(kv_type). Not for KV_Q8, whose scales depend on more than a pair of rows. */
+struct qkv_params {
+    uint32_t rows, k, cols, per_slot;
+    uint32_t w_row, flags;
+    uint32_t x_base, x_slot_stride, x_col_stride;
+    float eps;
+    uint32_t model_slots;
+    uint32_t heads, head_dim, capacity;
+    uint32_t source, static_position, rotate;
+    uint32_t kv_type;
+};
+#define QKV_TYPE_SHIFT 16u /* the shader's flags are MATMUL_*, and kv_type from this bit on */
+
 /* With p the first position of the call and e = p + per_slot - 1 the last, the ring slot r holds
  * position j = e - ((e - r) mod capacity), and the query at position q sees it iff
  * 0 <= j <= q. n = min(e + 1, capacity) ring slots are in use, r = 0 .. n - 1.

@@ -239,6 +239,74 @@ void plan_matmul_sg_32(const void *params, struct kernel_plan *plan)
     plan_subgroups(params, 32, plan);
 }
 
+static struct matmul_params qkv_product(const struct qkv_params *p)
+{
+    return (struct matmul_params){
+        .rows = p->rows,
+        .k = p->k,
+        .cols = p->cols,
+        .per_slot = p->per_slot,
+        .flags = p->flags | MATMUL_GATE, /* rows come in pairs */
+        .x_base = p->x_base,
+        .x_slot_stride = p->x_slot_stride,
+        .x_col_stride = p->x_col_stride,
+        .model_slots = p->model_slots,
+    };
+}
+
+static bool stores_pairs(const struct qkv_params *p)
+{
+    return p->kv_type != KV_Q8 && p->head_dim % KV_UNIT(p->kv_type) == 0;
+}
+
+bool suits_qkv(const void *params)
+{
+    const struct matmul_params product = qkv_product(params);
+    return stores_pairs(params) && suits_few_columns(&product);
+}
+
+bool suits_qkv_8(const void *params)
+{
+    const struct matmul_params product = qkv_product(params);
+    return stores_pairs(params) && suits_few_columns_8(&product);
+}
+
+/* As the product's; in specialization 5 also the caches' type. */
+void plan_qkv_wg(const void *params, struct kernel_plan *plan)
+{
+    const struct qkv_params *p = params;
+    const struct matmul_params product = qkv_product(p);
+    plan_matmul_wg(&product, plan);
+    plan->spec[5] |= p->kv_type << QKV_TYPE_SHIFT;
+}
+
+static void plan_qkv_subgroups(const struct qkv_params *p, uint32_t unit, struct kernel_plan *plan)
+{
+    const struct matmul_params product = qkv_product(p);
+    plan_subgroups(&product, unit, plan);
+    plan->spec[5] |= p->kv_type << QKV_TYPE_SHIFT;
+}
+
+void plan_qkv_sg_4(const void *params, struct kernel_plan *plan)
+{
+    plan_qkv_subgroups(params, 4, plan);
+}
+
+void plan_qkv_sg_8(const void *params, struct kernel_plan *plan)
+{
+    plan_qkv_subgroups(params, 8, plan);
+}
+
+void plan_qkv_sg_16(const void *params, struct kernel_plan *plan)
+{
+    plan_qkv_subgroups(params, 16, plan);
+}
+
+void plan_qkv_sg_32(const void *params, struct kernel_plan *plan)
+{
+    plan_qkv_subgroups(params, 32, plan);
+}
+
 /* A large tile reads each weight and activation for more products, as long as there are enough
  * tiles for the cores of a large device; the order of a sum is the same in every tile. Rows and
  * columns are powers of two. */

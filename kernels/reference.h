@@ -36,6 +36,7 @@ struct kernel_case {
         struct norm_params norm;
         struct rope_table_params rope_table;
         struct rope_kv_params rope_kv;
+        struct qkv_params qkv;
         struct attention_params attention;
         struct vq_step_params vq_step;
         struct vq_end_params vq_end;

@@ -14,6 +14,7 @@ layout(constant_id = 1) const uint KV_TYPE = KV_F32;
 layout(constant_id = 2) const uint UNITS = 1u; /* that an invocation stores */
 
 #include "kv.glsl"
+#include "rope.glsl"
 
 IN_FLOATS(1, table)
 IN_FLOATS(2, qkv)
@@ -24,13 +25,6 @@ layout(set = 0, binding = 5, std430) writeonly buffer V { uint v_cache[]; };
 const uint QUADS = UNITS * KV_QUADS;
 
 vec4 x[QUADS];
-
-vec2 rotate(vec2 v, vec2 cs)
-{
-    precise float a = v.x * cs.x - v.y * cs.y;
-    precise float b = v.x * cs.y + v.y * cs.x;
-    return vec2(a, b);
-}
 
 /* the four elements of a head from d on; zeros beyond its end */
 vec4 load_quad(uint from, uint d)

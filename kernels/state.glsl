@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The state of the slots, read only, at binding 0, and the positions of a call's columns.
+ * The state of the slots, read only, at binding 0 (or STATE_BINDING), and the positions of a call's
+ * columns.
  */
-layout(set = 0, binding = 0, std430) readonly buffer State
+#ifndef STATE_BINDING
+#define STATE_BINDING 0
+#endif
+layout(set = 0, binding = STATE_BINDING, std430) readonly buffer State
 {
     uint state[];
 };

@@ -9,8 +9,9 @@ uint32_t weights_type(enum kernel_id id)
     const char *name = kernel_table[kernel_table[id].base].name;
     static const char *const suffixes[] = {"_f32", "_f16", "_bf16", "_q8_0", "_q4_0"};
     for (uint32_t type = 0; type < COUNT_OF(suffixes); type++) {
-        const size_t length = strlen(suffixes[type]);
-        if (strlen(name) > length && !strcmp(name + strlen(name) - length, suffixes[type]))
+        const char *found = strstr(name, suffixes[type]);
+        const char end = found ? found[strlen(suffixes[type])] : 'x';
+        if (end == 0 || end == '_')
             return type;
     }
     return TYPE_F32;

@@ -8,7 +8,7 @@
 
 #include "kernels/reference.h"
 
-/* TYPE_* of a row whose name ends in a type, as in matmul_q4_0 and matmul_q4_0_wg. */
+/* TYPE_* of a row whose name has a type, as in matmul_q4_0 and matmul_q4_0_wg. */
 uint32_t weights_type(enum kernel_id id);
 bool weights_blocks(uint32_t type);
 /* Words of `rows` rows; *plane1 is 0 for types that have one plane. */

@@ -364,6 +364,12 @@ static bool narrow(enum kernel_id id, struct kernel_case *c)
     const char *source = references[id].source;
     if (!strcmp(source, "repack") || !strcmp(source, "centroids"))
         return false;
+    if (!strcmp(source, "qkv")) {
+        if (c->params.qkv.cols == c->params.qkv.per_slot)
+            return false;
+        c->params.qkv.cols = c->params.qkv.per_slot;
+        return true;
+    }
     if (!strcmp(source, "matmul")) {
         if (c->params.matmul.cols == c->params.matmul.per_slot)
             return false;

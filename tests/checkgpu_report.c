@@ -16,6 +16,8 @@ const char *row_suffix(enum kernel_id id)
 {
     const char *name = kernel_table[id].name, *base = kernel_table[kernel_table[id].base].name;
     const size_t n = strlen(base);
+    if (kernel_table[id].base == id && kernel_table[id].features) /* no plain form does it */
+        return strrchr(name, '_');
     return strncmp(name, base, n) ? name : name + n;
 }
 
@@ -26,6 +28,7 @@ static const struct {
     {GPU_FEATURE_FAST_BARRIERS, "fast-barriers"},
     {GPU_FEATURE_SUBGROUP_ARITHMETIC, "subgroup-arithmetic"},
     {GPU_FEATURE_FAST_TEXELS, "fast-texels"},
+    {GPU_FEATURE_MORE_BINDINGS, "more-bindings"},
 };
 
 void report_list(FILE *to, const bool *selected)

@@ -1,0 +1,6 @@
+#version 450
+/* SPDX-License-Identifier: MIT */
+#extension GL_GOOGLE_include_directive : require
+#define WEIGHT_F16
+#define MATMUL_QKV
+#include "matmul_sg.glsl"
