@@ -132,13 +132,11 @@ static void record_layer(const struct depformer *d, struct recorder *r, uint32_t
     const struct norm norm1 = {.weight = l->norm1, .out = d->norm},
                       norm2 = {.weight = l->norm2, .out = d->norm};
 
-    record_norm_matmul(r, &norm1, &l->in_proj,
-                       &(struct matmul_args){.x = x,
-                                             .y = columns_dense(d->qkv, 1, 3 * dim),
-                                             .per_slot = 1,
-                                             .first_row = slice * 3 * dim,
-                                             .rows = 3 * dim});
-    record_attention(r, &(struct attention_args){.per_slot = 1,
+    record_attention(r, &(struct attention_args){.norm = &norm1,
+                                                 .in_proj = &l->in_proj,
+                                                 .first_row = slice * 3 * dim,
+                                                 .x = x,
+                                                 .per_slot = 1,
                                                  .heads = c->n_heads,
                                                  .head_dim = dim / c->n_heads,
                                                  .capacity = d->config->dep_q,

@@ -191,10 +191,10 @@ static void record_layer(const struct lm *lm, struct recorder *r, uint32_t n)
     const struct norm norm1 = {.weight = l->norm1, .out = lm->norm},
                       norm2 = {.weight = l->norm2, .out = lm->norm};
 
-    record_norm_matmul(
-        r, &norm1, &l->in_proj,
-        &(struct matmul_args){.x = x, .y = columns_dense(lm->qkv, 1, 3 * d), .per_slot = 1});
-    record_attention(r, &(struct attention_args){.per_slot = 1,
+    record_attention(r, &(struct attention_args){.norm = &norm1,
+                                                 .in_proj = &l->in_proj,
+                                                 .x = x,
+                                                 .per_slot = 1,
                                                  .heads = c->n_heads,
                                                  .head_dim = d / c->n_heads,
                                                  .capacity = c->context,

@@ -288,10 +288,10 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
     const struct norm norm1 = {l->norm1_weight, l->norm1_bias, m->norm},
                       norm2 = {l->norm2_weight, l->norm2_bias, m->norm};
 
-    record_norm_matmul(
-        r, &norm1, &l->in_proj,
-        &(struct matmul_args){.x = x, .y = columns_dense(m->qkv, t, 3 * d), .per_slot = t});
-    record_attention(r, &(struct attention_args){.per_slot = t,
+    record_attention(r, &(struct attention_args){.norm = &norm1,
+                                                 .in_proj = &l->in_proj,
+                                                 .x = x,
+                                                 .per_slot = t,
                                                  .heads = c->n_heads,
                                                  .head_dim = d / c->n_heads,
                                                  .capacity = c->context,

@@ -95,6 +95,36 @@ static enum kernel_id matmul_kernel(const struct weight *w)
                          KERNEL_matmul_q8_0, KERNEL_matmul_q4_0);
 }
 
+/* Rows `row` to `last` of the weight, of which those from `first` on are bound. */
+static struct matmul_params product_params(const struct recorder *r, const struct weight *w,
+                                           const struct matmul_args *a, uint32_t row,
+                                           uint32_t first, uint32_t last)
+{
+    return (struct matmul_params){
+        .rows = last - row,
+        .k = w->k,
+        .cols = r->slots * a->per_slot,
+        .per_slot = a->per_slot,
+        .w_row = row - first,
+        .row_offset = (row - a->first_row) / (a->flags & MATMUL_GATE ? 2 : 1),
+        .flags = a->flags,
+        .x_base = a->x.base,
+        .x_slot_stride = a->x.slot_stride,
+        .x_col_stride = a->x.col_stride,
+        .y_base = a->y.base,
+        .y_slot_stride = a->y.slot_stride,
+        .y_col_stride = a->y.col_stride,
+        .res_base = a->residual.base,
+        .res_slot_stride = a->residual.slot_stride,
+        .res_col_stride = a->residual.col_stride,
+        .y2_base = a->y2.base,
+        .y2_slot_stride = a->y2.slot_stride,
+        .y2_col_stride = a->y2.col_stride,
+        .eps = a->eps,
+        .model_slots = r->model_slots,
+    };
+}
+
 void record_matmul(struct recorder *r, const struct weight *w, const struct matmul_args *a)
 {
     const enum kernel_id id = matmul_kernel(w);
@@ -104,29 +134,7 @@ void record_matmul(struct recorder *r, const struct weight *w, const struct matm
     for (uint32_t row = a->first_row; row < end && r->status == OK;) {
         const uint32_t first = window == w->rows ? 0 : row / WINDOW_ROWS * WINDOW_ROWS;
         const uint32_t bound = MIN(window, w->rows - first), last = MIN(first + bound, end);
-        const struct matmul_params p = {
-            .rows = last - row,
-            .k = w->k,
-            .cols = r->slots * a->per_slot,
-            .per_slot = a->per_slot,
-            .w_row = row - first,
-            .row_offset = (row - a->first_row) / (a->flags & MATMUL_GATE ? 2 : 1),
-            .flags = a->flags,
-            .x_base = a->x.base,
-            .x_slot_stride = a->x.slot_stride,
-            .x_col_stride = a->x.col_stride,
-            .y_base = a->y.base,
-            .y_slot_stride = a->y.slot_stride,
-            .y_col_stride = a->y.col_stride,
-            .res_base = a->residual.base,
-            .res_slot_stride = a->residual.slot_stride,
-            .res_col_stride = a->residual.col_stride,
-            .y2_base = a->y2.base,
-            .y2_slot_stride = a->y2.slot_stride,
-            .y2_col_stride = a->y2.col_stride,
-            .eps = a->eps,
-            .model_slots = r->model_slots,
-        };
+        const struct matmul_params p = product_params(r, w, a, row, first, last);
         record_kernel(r, id, &p,
                       (const struct gpu_range[]){rows_of(w, w->plane0, first, bound, 0),
                                                  rows_of(w, w->plane1, first, bound, 1), a->x.range,
@@ -230,8 +238,89 @@ void record_norm_matmul(struct recorder *r, const struct norm *norm, const struc
     record_matmul(r, w, &a);
 }
 
-void record_attention(struct recorder *r, const struct attention_args *a)
+/* The kernel that makes the product as this row does, and stores what it gives. */
+static enum kernel_id qkv_kernel(enum kernel_id product)
 {
+    switch (product) {
+    case KERNEL_matmul_f32_wg: return KERNEL_qkv_f32_wg;
+    case KERNEL_matmul_f16_wg: return KERNEL_qkv_f16_wg;
+    case KERNEL_matmul_bf16_wg: return KERNEL_qkv_bf16_wg;
+    case KERNEL_matmul_q8_0_wg: return KERNEL_qkv_q8_0_wg;
+    case KERNEL_matmul_q4_0_wg: return KERNEL_qkv_q4_0_wg;
+    case KERNEL_matmul_f32_sg: return KERNEL_qkv_f32_sg;
+    case KERNEL_matmul_f16_sg: return KERNEL_qkv_f16_sg;
+    case KERNEL_matmul_bf16_sg: return KERNEL_qkv_bf16_sg;
+    case KERNEL_matmul_q8_0_sg: return KERNEL_qkv_q8_0_sg;
+    case KERNEL_matmul_q4_0_sg: return KERNEL_qkv_q4_0_sg;
+    default: return KERNEL_COUNT;
+    }
+}
+
+static struct qkv_params qkv_params_of(const struct attention_args *a,
+                                       const struct matmul_params *m)
+{
+    return (struct qkv_params){
+        .rows = m->rows,
+        .k = m->k,
+        .cols = m->cols,
+        .per_slot = m->per_slot,
+        .w_row = m->w_row,
+        .flags = m->flags,
+        .x_base = m->x_base,
+        .x_slot_stride = m->x_slot_stride,
+        .x_col_stride = m->x_col_stride,
+        .eps = m->eps,
+        .model_slots = m->model_slots,
+        .heads = a->heads,
+        .head_dim = a->head_dim,
+        .capacity = a->capacity,
+        .source = a->source,
+        .static_position = a->static_position,
+        .rotate = a->rope.buffer != NULL,
+        .kv_type = a->kv_type,
+    };
+}
+
+/* False: no kernel does it all, and nothing was recorded. */
+static bool record_qkv(struct recorder *r, const struct attention_args *a,
+                       const struct matmul_args *projection)
+{
+    const struct weight *w = a->in_proj;
+    const struct gpu_range none = {0};
+    enum kernel_id product = KERNEL_COUNT;
+    if (r->status || !record_fuses_norm(r, a->norm, w, projection) || window_rows(r, w) < w->rows)
+        return false;
+    const struct matmul_args args = with_norm(a->norm, projection);
+    const struct matmul_params m =
+        product_params(r, w, &args, a->first_row, 0, a->first_row + args.rows);
+    const struct qkv_params p = qkv_params_of(a, &m);
+    r->status = kernel_pick(r->kernels, matmul_kernel(w), &m,
+                            (const struct gpu_range[]){w->plane0, w->plane1, a->x.range, args.bias,
+                                                       args.scale, none, a->qkv, none},
+                            &product);
+    const enum kernel_id id = qkv_kernel(product);
+    if (r->status || id == KERNEL_COUNT || !kernel_set_fuses(r->kernels, id, &p))
+        return false;
+    record_kernel(r, id, &p,
+                  (const struct gpu_range[]){w->plane0, w->plane1, a->x.range, args.bias,
+                                             args.scale, r->state, a->rope, a->q, a->k_cache,
+                                             a->v_cache});
+    return true;
+}
+
+static void record_projection(struct recorder *r, const struct attention_args *a)
+{
+    const uint32_t rows = 3 * a->heads * a->head_dim;
+    const struct matmul_args projection = {
+        .x = a->x,
+        .y = columns_dense(a->qkv, a->per_slot, rows),
+        .per_slot = a->per_slot,
+        .first_row = a->first_row,
+        .rows = rows,
+    };
+    if (record_qkv(r, a, &projection))
+        return;
+    record_norm_matmul(r, a->norm, a->in_proj, &projection);
     const struct rope_kv_params rope = {
         .slots = r->slots,
         .per_slot = a->per_slot,
@@ -243,6 +332,13 @@ void record_attention(struct recorder *r, const struct attention_args *a)
         .rotate = a->rope.buffer != NULL,
         .kv_type = a->kv_type,
     };
+    record_kernel(
+        r, KERNEL_rope_kv, &rope,
+        (const struct gpu_range[]){r->state, a->rope, a->qkv, a->q, a->k_cache, a->v_cache});
+}
+
+void record_attention(struct recorder *r, const struct attention_args *a)
+{
     const struct attention_params p = {
         .slots = r->slots,
         .per_slot = a->per_slot,
@@ -255,9 +351,7 @@ void record_attention(struct recorder *r, const struct attention_args *a)
         .splits = attention_splits(a->capacity),
     };
     const struct gpu_range to = p.splits > 1 ? a->partials : a->out;
-    record_kernel(
-        r, KERNEL_rope_kv, &rope,
-        (const struct gpu_range[]){r->state, a->rope, a->qkv, a->q, a->k_cache, a->v_cache});
+    record_projection(r, a);
     record_kernel(r, KERNEL_attention, &p,
                   (const struct gpu_range[]){r->state, a->q, a->k_cache, a->v_cache, to});
     if (p.splits > 1)

@@ -67,17 +67,24 @@ void record_norm_matmul(struct recorder *r, const struct norm *norm, const struc
 bool record_fuses_norm(const struct recorder *r, const struct norm *norm, const struct weight *w,
                        const struct matmul_args *args);
 
-/* One attention with its cache; all positions of one call of one layer. */
+/* One attention with its cache, and the projection before it; all positions of one call of one
+ * layer. */
 struct attention_args {
+    const struct norm *norm;
+    const struct weight *in_proj; /* from first_row on, 3 * heads * head_dim rows */
+    uint32_t first_row;
+    struct columns x; /* dense, not normalized yet */
     uint32_t per_slot, heads, head_dim, capacity;
     uint32_t source, static_position; /* POSITION_* */
     uint32_t kv_type;                 /* KV_* */
     struct gpu_range rope;            /* NULL buffer: no rotation */
-    struct gpu_range qkv;             /* [slot][per_slot][3][heads][head_dim] */
+    struct gpu_range qkv;             /* scratch: [slot][per_slot][3][heads][head_dim] */
     struct gpu_range q, partials;     /* scratch: attention_q_words, attention_partial_words */
     struct gpu_range k_cache, v_cache; /* attention_cache_words each */
     struct gpu_range out; /* [slot][per_slot][heads * head_dim] */
 };
+/* Where the kernels can, what the projection gives goes straight to q and the caches, bit for bit
+ * the same; qkv is not written then. */
 void record_attention(struct recorder *r, const struct attention_args *args);
 
 /* Words of its buffers for `slots` slots. */
