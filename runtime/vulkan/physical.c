@@ -8,6 +8,7 @@
 #define MIN_BINDING_BYTES (128ull << 20)
 #define MIN_INVOCATIONS 256
 #define MIN_SHARED_BYTES (16u << 10)
+#define VENDOR_INTEL 0x8086 /* its drivers choose a subgroup size for each pipeline */
 
 static enum gpu_device_type device_type(VkPhysicalDeviceType type)
 {
@@ -91,6 +92,7 @@ static void find_subgroup_size(const struct vk_instance *instance, struct vk_phy
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
         .pNext = &sizes,
     };
+    p->varying_subgroup_size = p->properties.vendorID == VENDOR_INTEL;
     if (!p->has_subgroup_size_control)
         return;
     instance->vkGetPhysicalDeviceFeatures2(p->handle, &features);
@@ -102,6 +104,8 @@ static void find_subgroup_size(const struct vk_instance *instance, struct vk_phy
         size * sizes.maxComputeWorkgroupSubgroups >= MIN_INVOCATIONS;
     if (p->has_subgroup_size_control)
         p->required_subgroup_size = size;
+    p->varying_subgroup_size =
+        !p->has_subgroup_size_control && sizes.minSubgroupSize != sizes.maxSubgroupSize;
 }
 
 uint32_t vk_memory_type(const VkPhysicalDeviceMemoryProperties *memory, bool discrete,
@@ -304,7 +308,7 @@ enum status vk_physical_describe(const struct vk_instance *instance, const struc
     const VkSubgroupFeatureFlags arithmetic =
         VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     if ((subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-        (subgroup.supportedOperations & arithmetic) == arithmetic)
+        (subgroup.supportedOperations & arithmetic) == arithmetic && !out->varying_subgroup_size)
         info->features |= GPU_FEATURE_SUBGROUP_ARITHMETIC;
     const bool shuffles = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
                           (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&

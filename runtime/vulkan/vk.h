@@ -61,6 +61,7 @@ struct vk_physical {
     bool has_portability_subset;
     bool has_subgroup_size_control;
     uint32_t required_subgroup_size; /* of pipelines with subgroups; 0: the driver chooses */
+    bool varying_subgroup_size;      /* and maybe another for each pipeline */
     struct gpu_device_info info;
 };
 
