@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "kernels/plan.h"
-#include "kernels/tune.h"
 #include "kernels_spv.h" /* generated: NAME_spv of every row */
 
 const struct kernel_info kernel_table[KERNEL_COUNT] = {
@@ -36,23 +35,8 @@ const struct kernel_info kernel_table[KERNEL_COUNT] = {
 #include "kernels/kernels.def"
 #undef KERNEL
 
-struct pipeline {
-    enum kernel_id id;
-    uint32_t spec[GPU_MAX_SPEC]; /* zero behind n_spec */
-    gpu_pipeline *pipeline;
-};
-
-struct kernel_set {
-    gpu_device *device;
-    uint32_t features; /* enum gpu_feature that rows may ask for */
-    bool plain;
-    bool forced[KERNEL_COUNT];
-    struct tuner *tuner; /* NULL: the last row that suits is taken for the fastest */
-    struct pipeline *pipelines;
-    size_t n_pipelines, capacity;
-};
-
-static enum status find(const struct log *log, const char *name, size_t length, enum kernel_id *out)
+enum status kernel_find(const struct log *log, const char *name, size_t length,
+                        enum kernel_id *out)
 {
     char legal[2048] = "";
     size_t used = 0;
@@ -80,166 +64,6 @@ static enum status find(const struct log *log, const char *name, size_t length, 
         line += n;
     }
     return ERROR_ARGUMENT;
-}
-
-enum status kernel_find(const struct log *log, const char *name, enum kernel_id *out)
-{
-    return find(log, name, strlen(name), out);
-}
-
-static bool runs(const kernel_set *set, enum kernel_id id)
-{
-    return set->forced[id] || !(kernel_table[id].features & ~set->features);
-}
-
-static enum status parse_variants(kernel_set *set, const char *variants)
-{
-    const struct log *log = gpu_device_log(set->device);
-    set->features = gpu_device_get_info(set->device)->features;
-    if (!variants || !*variants)
-        return OK;
-    const bool subgroup = !strcmp(variants, "subgroup");
-    if (subgroup || !strcmp(variants, "workgroup")) {
-        set->features |= GPU_FEATURE_FAST_BARRIERS;
-        set->features &= ~(uint32_t)GPU_FEATURE_FAST_TEXELS;
-        if (!subgroup)
-            set->features &= ~(uint32_t)GPU_FEATURE_SUBGROUP_ARITHMETIC;
-        return OK;
-    }
-    if (!strcmp(variants, "plain")) {
-        set->plain = true;
-        return OK;
-    }
-    for (const char *name = variants;;) {
-        const size_t length = strcspn(name, ",");
-        enum kernel_id id;
-        enum status status = find(log, name, length, &id);
-        if (status)
-            return status;
-        /* Barriers are slow on a CPU device, but they work. */
-        if (kernel_table[id].features & ~(set->features | GPU_FEATURE_FAST_BARRIERS))
-            return log_error(log, ERROR_UNSUPPORTED, "%s cannot run kernel %s",
-                             gpu_device_get_info(set->device)->name, kernel_table[id].name);
-        set->forced[id] = true;
-        if (!name[length])
-            return OK;
-        name += length + 1;
-    }
-}
-
-enum status kernel_set_create(gpu_device *device, const char *variants, kernel_set **out)
-{
-    kernel_set *set = calloc(1, sizeof(*set));
-    if (!set)
-        return log_error(gpu_device_log(device), ERROR_MEMORY, "no memory for the kernel table");
-    set->device = device;
-    enum status status = parse_variants(set, variants);
-    if (status) {
-        kernel_set_destroy(&set);
-        return status;
-    }
-    *out = set;
-    return OK;
-}
-
-void kernel_set_destroy(kernel_set **set)
-{
-    if (!set || !*set)
-        return;
-    for (size_t i = 0; i < (*set)->n_pipelines; i++)
-        gpu_pipeline_destroy((*set)->device, &(*set)->pipelines[i].pipeline);
-    tuner_destroy(&(*set)->tuner);
-    free((*set)->pipelines);
-    free(*set);
-    *set = NULL;
-}
-
-gpu_device *kernel_set_device(const kernel_set *set)
-{
-    return set->device;
-}
-
-enum status kernel_set_tune(kernel_set *set)
-{
-    if (set->plain || !(gpu_device_get_info(set->device)->features & GPU_FEATURE_TIMESTAMPS))
-        return OK;
-    return tuner_create(set->device, &set->tuner);
-}
-
-void kernel_set_tuned(kernel_set *set)
-{
-    tuner_destroy(&set->tuner);
-}
-
-/* The rows that can make a dispatch, in the order of the table; only forced ones if there are any. */
-static size_t find_candidates(const kernel_set *set, enum kernel_id base, const void *params,
-                              enum kernel_id ids[KERNEL_COUNT])
-{
-    size_t n = 0;
-    bool forced = false;
-    for (int i = 0; i < KERNEL_COUNT; i++) {
-        const enum kernel_id id = (enum kernel_id)i;
-        if (kernel_table[i].base != base || !runs(set, id) || !kernel_table[i].suits(params) ||
-            (set->plain && id != base) || (forced && !set->forced[i]))
-            continue;
-        if (set->forced[i] && !forced)
-            n = 0;
-        forced |= set->forced[i];
-        ids[n++] = id;
-    }
-    return n;
-}
-
-enum kernel_id kernel_set_choose(const kernel_set *set, enum kernel_id base, const void *params)
-{
-    enum kernel_id ids[KERNEL_COUNT];
-    const size_t n = find_candidates(set, base, params, ids);
-    return n ? ids[n - 1] : KERNEL_COUNT;
-}
-
-bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *params)
-{
-    return kernel_set_choose(set, base, params) != KERNEL_COUNT;
-}
-
-static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct kernel_plan *plan,
-                                const gpu_pipeline **out)
-{
-    const struct kernel_info *info = &kernel_table[id];
-    struct pipeline key = {.id = id};
-    memcpy(key.spec, plan->spec, plan->n_spec * sizeof(key.spec[0]));
-    for (size_t i = 0; i < set->n_pipelines; i++) {
-        const struct pipeline *p = &set->pipelines[i];
-        if (p->id == id && !memcmp(p->spec, key.spec, sizeof(key.spec))) {
-            *out = p->pipeline;
-            return OK;
-        }
-    }
-    if (set->n_pipelines == set->capacity) {
-        const size_t capacity = set->capacity ? 2 * set->capacity : 64;
-        struct pipeline *grown = realloc(set->pipelines, capacity * sizeof(*grown));
-        if (!grown)
-            return log_error(gpu_device_log(set->device), ERROR_MEMORY, "no memory for pipelines");
-        set->pipelines = grown;
-        set->capacity = capacity;
-    }
-    enum status status = gpu_pipeline_create(
-        set->device,
-        &(struct gpu_pipeline_params){.name = info->name,
-                                      .spirv = info->spirv,
-                                      .spirv_bytes = info->spirv_bytes,
-                                      .n_bindings = (uint32_t)strlen(info->access),
-                                      .texel_bindings = kernel_texel_bindings(id),
-                                      .params_bytes = info->params_bytes,
-                                      .n_spec = plan->n_spec,
-                                      .spec = plan->spec,
-                                      .subgroups = kernel_uses_subgroups(id)},
-        &key.pipeline);
-    if (status)
-        return status;
-    set->pipelines[set->n_pipelines++] = key;
-    *out = key.pipeline;
-    return OK;
 }
 
 static bool reads(char access)
@@ -279,60 +103,4 @@ void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_b
         bindings[i].range = reads(access[i]) ? ranges[0] : *written;
         bindings[i].access = GPU_READ;
     }
-}
-
-/* What was or is now measured to be fastest, else the table's last. */
-enum status kernel_pick(kernel_set *set, enum kernel_id base, const void *params,
-                        const struct gpu_range *ranges, enum kernel_id *out)
-{
-    enum kernel_id ids[KERNEL_COUNT];
-    struct tune_candidate candidates[KERNEL_COUNT];
-    const size_t n = find_candidates(set, base, params, ids);
-    if (n == 0)
-        return log_error(gpu_device_log(set->device), ERROR_UNSUPPORTED,
-                         "no form of %s makes what was asked for", kernel_table[base].name);
-    *out = ids[n - 1];
-    if (n == 1 || !set->tuner || !tuner_wants(set->tuner, base, params, ranges))
-        return OK;
-    const enum kernel_id known = tuner_known(set->tuner, base, params);
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] == known) {
-            *out = known;
-            return OK;
-        }
-    for (size_t i = 0; i < n; i++) {
-        struct tune_candidate *c = &candidates[i];
-        *c = (struct tune_candidate){.id = ids[i]};
-        kernel_table[c->id].plan(params, &c->plan);
-        const enum status status = get_pipeline(set, c->id, &c->plan, &c->pipeline);
-        if (status)
-            return status;
-    }
-    size_t best = n - 1;
-    const enum status status =
-        tuner_measure(set->tuner, base, params, ranges, candidates, n, &best);
-    *out = ids[best];
-    return status;
-}
-
-enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base,
-                            const void *params, const struct gpu_range *ranges)
-{
-    enum kernel_id id = base;
-    struct kernel_plan plan = {.n_spec = 0};
-    struct gpu_binding bindings[GPU_MAX_BINDINGS];
-    const gpu_pipeline *pipeline = NULL;
-
-    if (!ranges[0].buffer)
-        return log_error(gpu_device_log(set->device), ERROR_ARGUMENT, "%s: binding 0 has no buffer",
-                         kernel_table[id].name);
-    enum status status = kernel_pick(set, base, params, ranges, &id);
-    if (status)
-        return status;
-    kernel_table[id].plan(params, &plan);
-    status = get_pipeline(set, id, &plan, &pipeline);
-    if (status)
-        return status;
-    kernel_bind(id, ranges, bindings);
-    return gpu_program_dispatch(program, pipeline, bindings, params, plan.groups);
 }

@@ -37,8 +37,10 @@ struct kernel_info {
 
 extern const struct kernel_info kernel_table[KERNEL_COUNT];
 
-/* ERROR_ARGUMENT if there is none of that name (logged, with the legal names). */
-enum status kernel_find(const struct log *log, const char *name, enum kernel_id *out);
+/* `length` characters of name. ERROR_ARGUMENT if there is none of that name (logged, with the legal
+ * names). */
+enum status kernel_find(const struct log *log, const char *name, size_t length,
+                        enum kernel_id *out);
 
 /* The pipelines of one device, made when first dispatched, kept until destroyed. */
 typedef struct kernel_set kernel_set;
@@ -57,7 +59,8 @@ gpu_device *kernel_set_device(const kernel_set *set);
  * before on this device: see tune.h. What the weights hold must have been uploaded. Does nothing on
  * a device without timestamps and for the variants "plain". */
 enum status kernel_set_tune(kernel_set *set);
-/* Stops measuring; what was found is kept on disk. */
+/* Stops measuring, and keeps what was found on disk. Dispatches go on choosing by it: the same
+ * product takes the same row whatever the number of slots. */
 void kernel_set_tuned(kernel_set *set);
 
 /* The row that a dispatch of `base` with these parameters takes where nothing was measured;

@@ -21,6 +21,13 @@ bool suits_many_columns(const void *params)
     return (p->per_slot > 8 || p->model_slots >= MATMUL_MANY_SLOTS) && !(p->flags & ~known);
 }
 
+/* Its grid is not folded; a workgroup makes four rows at least. */
+bool suits_few_columns_wg(const void *params)
+{
+    const struct matmul_params *p = params;
+    return suits_few_columns(params) && p->rows <= 4 * GPU_MAX_GROUPS;
+}
+
 /* Rows of 16-bit weights begin at multiples of 16 bytes. */
 bool suits_few_columns_8(const void *params)
 {

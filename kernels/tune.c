@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
 #include "kernels/tune.h"
 
 #include <inttypes.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define HEADER "stapes kernel choices 1\n"
 #define MAX_LINE 128
@@ -14,27 +16,37 @@
 #define RUNS 3                      /* of which the fastest counts */
 #define RUN_NS 1e6                  /* about what one takes */
 #define MOST_REPEATS 32
-#define BUDGET_NS 3e9  /* of one process: nobody waits longer for this */
-#define TOLERANCE 1e-3 /* of a whole result; rounding stays far below */
+#define BUDGET_SECONDS 3.0 /* nobody waits longer for this */
+#define TOLERANCE 1e-3     /* of the largest result; rounding stays far below */
 #define TIMEOUT_NS (30ull * 1000000000ull)
+#define REFUSED (-1.0)
 
+/* What was found: the fastest row of a product, or that a row is wrong on this device. */
 struct choice {
-    uint64_t key;
+    uint64_t key; /* of the product and the rows there were; of the row's code if it is refused */
     enum kernel_id id;
-    double ns;
+    double ns; /* or REFUSED */
 };
 
 struct tuner {
     gpu_device *device;
     struct choice *choices;
     size_t n_choices, capacity;
-    bool grown;
-    double spent_ns;
-    uint32_t n_measured;
+    bool grown, finished;
+    bool refused[KERNEL_COUNT];
+    uint64_t code[KERNEL_COUNT]; /* hashes of the rows' shaders: a new build measures anew */
+    double started;              /* seconds */
     gpu_buffer *scratch[GPU_MAX_BINDINGS];
-    float *host; /* [3][host_words]: to be uploaded, the plain form's result, another's */
+    float *host; /* [3][host_words]: to be uploaded, the first form's result, another's */
     size_t host_words;
 };
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 static uint64_t hash(uint64_t seed, const void *data, size_t bytes)
 {
@@ -44,16 +56,25 @@ static uint64_t hash(uint64_t seed, const void *data, size_t bytes)
     return seed;
 }
 
-/* The product without its slots, and the code of every form of it: a new build measures anew. */
-static uint64_t key_of(enum kernel_id base, const void *params)
+#define HASH_SEED 0xcbf29ce484222325u
+
+static bool has_many_slots(const struct matmul_params *p)
+{
+    return p->model_slots >= MATMUL_MANY_SLOTS;
+}
+
+/* The product, but for its slots, and the rows that can make it. */
+static uint64_t key_of(const struct tuner *tuner, const void *params, const enum kernel_id *ids,
+                       size_t n)
 {
     const struct matmul_params *p = params;
-    const uint32_t shape[] = {p->rows, p->k, p->per_slot, p->flags,
-                              (p->x_base | p->x_slot_stride | p->x_col_stride) % 4};
-    uint64_t key = hash(0xcbf29ce484222325u, shape, sizeof(shape));
-    for (int i = 0; i < KERNEL_COUNT; i++)
-        if (kernel_table[i].base == base)
-            key = hash(key, kernel_table[i].spirv, kernel_table[i].spirv_bytes);
+    const uint32_t shape[] = {
+        p->rows,          p->k, p->flags,
+        p->per_slot,      n,    (p->x_base | p->x_slot_stride | p->x_col_stride) % 4,
+        has_many_slots(p)};
+    uint64_t key = hash(HASH_SEED, shape, sizeof(shape));
+    for (size_t i = 0; i < n; i++)
+        key = hash(key, &tuner->code[ids[i]], sizeof(tuner->code[0]));
     return key;
 }
 
@@ -87,8 +108,9 @@ static enum status parse(struct tuner *tuner, char *text)
         double ns;
         enum kernel_id id;
         if (sscanf(line, "%16" SCNx64 " %63s %lf", &key, name, &ns) != 3 ||
-            kernel_find(&silent, name, &id))
+            kernel_find(&silent, name, strlen(name), &id))
             continue;
+        tuner->refused[id] |= ns < 0 && key == tuner->code[id];
         const enum status status = remember(tuner, key, id, ns);
         if (status)
             return status;
@@ -105,6 +127,9 @@ enum status tuner_create(gpu_device *device, struct tuner **out)
     if (!tuner)
         return log_error(gpu_device_log(device), ERROR_MEMORY, "no memory for kernel choices");
     tuner->device = device;
+    tuner->started = now_seconds();
+    for (int i = 0; i < KERNEL_COUNT; i++)
+        tuner->code[i] = hash(HASH_SEED, kernel_table[i].spirv, kernel_table[i].spirv_bytes);
     if (gpu_cache_read(device, "kernels", &data, &bytes)) {
         char *text = realloc(data, bytes + 1);
         if (text) {
@@ -145,13 +170,20 @@ static void release_scratch(struct tuner *tuner)
     tuner->host_words = 0;
 }
 
+void tuner_finish(struct tuner *tuner)
+{
+    if (tuner->grown)
+        save(tuner);
+    release_scratch(tuner);
+    tuner->grown = false;
+    tuner->finished = true;
+}
+
 void tuner_destroy(struct tuner **tuner)
 {
     if (!tuner || !*tuner)
         return;
-    if ((*tuner)->grown)
-        save(*tuner);
-    release_scratch(*tuner);
+    tuner_finish(*tuner);
     free((*tuner)->choices);
     free(*tuner);
     *tuner = NULL;
@@ -170,33 +202,51 @@ static bool is_scratch(enum kernel_id base, uint32_t binding)
     return binding >= 2 && kernel_table[base].elements[binding] == 'f';
 }
 
-bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *params,
-                 const struct gpu_range *ranges)
+static bool is_product(enum kernel_id base)
 {
-    const struct matmul_params *p = params;
     switch (base) {
     case KERNEL_matmul_f32:
     case KERNEL_matmul_f16:
     case KERNEL_matmul_bf16:
     case KERNEL_matmul_q8_0:
-    case KERNEL_matmul_q4_0: break;
+    case KERNEL_matmul_q4_0: return true;
     default: return false;
     }
+}
+
+bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *params,
+                 const struct gpu_range *ranges)
+{
+    const struct matmul_params *p = params;
+    if (!is_product(base))
+        return false;
     uint64_t bytes = 0;
     for (uint32_t i = 0; kernel_table[base].access[i]; i++)
         if (is_scratch(base, i))
             bytes += range_bytes(&ranges[i]);
-    return (uint64_t)p->rows * p->k >= LEAST_WEIGHTS && bytes <= MOST_SCRATCH &&
-           tuner->spent_ns < BUDGET_NS && p->model_slots < MATMUL_MANY_SLOTS;
+    return !tuner->finished && (uint64_t)p->rows * p->k >= LEAST_WEIGHTS && bytes <= MOST_SCRATCH &&
+           bytes <= gpu_device_memory_left(tuner->device) &&
+           now_seconds() - tuner->started < BUDGET_SECONDS;
 }
 
-enum kernel_id tuner_known(const struct tuner *tuner, enum kernel_id base, const void *params)
+bool tuner_refuses(const struct tuner *tuner, enum kernel_id id)
 {
-    const uint64_t key = key_of(base, params);
+    return tuner->refused[id];
+}
+
+bool tuner_known(const struct tuner *tuner, const void *params, const enum kernel_id *ids, size_t n,
+                 enum kernel_id *out)
+{
+    if (!is_product(kernel_table[ids[0]].base))
+        return false;
+    const uint64_t key = key_of(tuner, params, ids, n);
     for (size_t i = tuner->n_choices; i-- > 0;) /* the newest of equal keys */
-        if (tuner->choices[i].key == key && kernel_table[tuner->choices[i].id].base == base)
-            return tuner->choices[i].id;
-    return KERNEL_COUNT;
+        for (size_t k = 0; k < n && tuner->choices[i].key == key; k++)
+            if (tuner->choices[i].id == ids[k] && tuner->choices[i].ns >= 0) {
+                *out = ids[k];
+                return true;
+            }
+    return false;
 }
 
 /* [-1, 1), the same in every run */
@@ -226,9 +276,10 @@ static enum status need_host(struct tuner *tuner, enum kernel_id base,
     return OK;
 }
 
-/* Scratch of the same sizes as the activations of `ranges`, with the same contents each time. */
-static enum status prepare(struct tuner *tuner, enum kernel_id base, const struct gpu_range *ranges,
-                           struct gpu_range *scratch)
+/* Scratch of the same sizes as the activations of `ranges`, with the same contents each time: zeros
+ * where only results go, so that nothing else is compared. */
+static enum status prepare(struct tuner *tuner, enum kernel_id base, bool adds,
+                           const struct gpu_range *ranges, struct gpu_range *scratch)
 {
     for (uint32_t i = 0; kernel_table[base].access[i]; i++) {
         const uint64_t bytes = range_bytes(&ranges[i]);
@@ -244,7 +295,10 @@ static enum status prepare(struct tuner *tuner, enum kernel_id base, const struc
                 &tuner->scratch[i]);
         if (status)
             return status;
-        fill(tuner->host, bytes / 4, i);
+        if (i < 6 || (i == 6 && adds))
+            fill(tuner->host, bytes / 4, i);
+        else
+            memset(tuner->host, 0, bytes);
         status = gpu_buffer_write(tuner->device, tuner->scratch[i], 0, tuner->host, bytes);
         if (status)
             return status;
@@ -278,22 +332,22 @@ static enum status run(struct tuner *tuner, const struct tune_candidate *c, cons
             (status = gpu_wait(tuner->device, ticket, TIMEOUT_NS)) == OK &&
             (status = gpu_program_times(program, &name, &total, &count)) == OK) {
             *ns = MIN(*ns, total / repeats);
-            tuner->spent_ns += total;
         }
     }
     gpu_program_destroy(tuner->device, &program);
     return status;
 }
 
-/* |a - b| <= TOLERANCE |a|; NaN is never right */
+/* No difference exceeds TOLERANCE times the largest of a; NaN is never right. */
 static bool alike(const float *a, const float *b, size_t n)
 {
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        size += (double)a[i] * a[i];
-    }
-    return difference <= TOLERANCE * TOLERANCE * size;
+    float largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fmaxf(largest, fabsf(a[i]));
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(a[i] - b[i]) <= TOLERANCE * largest))
+            return false;
+    return true;
 }
 
 /* What a dispatch leaves in y, and in y2 if it is bound. */
@@ -311,47 +365,63 @@ static enum status result(struct tuner *tuner, const struct gpu_range *ranges, f
     return status;
 }
 
-static enum status time_candidate(struct tuner *tuner, enum kernel_id base, const void *params,
-                                  const struct gpu_range *ranges, const struct tune_candidate *c,
-                                  bool plain, double *ns)
+static enum status refuse(struct tuner *tuner, enum kernel_id id)
 {
+    log_write(gpu_device_log(tuner->device), LOG_WARNING,
+              "kernel %s gives wrong results on %s and is not used; please report it",
+              kernel_table[id].name, gpu_device_get_info(tuner->device)->name);
+    tuner->refused[id] = true;
+    tuner->grown = true;
+    return remember(tuner, tuner->code[id], id, REFUSED);
+}
+
+/* *ns: HUGE_VAL if the candidate does not agree with the first. */
+static enum status time_candidate(struct tuner *tuner, const void *params,
+                                  const struct gpu_range *ranges, const struct tune_candidate *c,
+                                  bool first, double *ns)
+{
+    const struct matmul_params *p = params;
     struct gpu_range scratch[GPU_MAX_BINDINGS] = {{0}};
     const size_t words = (size_t)((range_bytes(&ranges[6]) + range_bytes(&ranges[7])) / 4);
     float *right = tuner->host + tuner->host_words, *mine = right + tuner->host_words;
-    enum status status = prepare(tuner, base, ranges, scratch);
+    enum status status =
+        prepare(tuner, kernel_table[c->id].base, p->flags & MATMUL_ADD_TO, ranges, scratch);
     if (status == OK)
         status = run(tuner, c, params, scratch, 1, 1, ns);
     if (status == OK)
-        status = result(tuner, scratch, plain ? right : mine);
+        status = result(tuner, scratch, first ? right : mine);
     if (status)
         return status;
-    if (!plain && !alike(right, mine, words)) {
-        log_write(gpu_device_log(tuner->device), LOG_WARNING,
-                  "kernel %s gives wrong results on %s and is not used; please report it",
-                  kernel_table[c->id].name, gpu_device_get_info(tuner->device)->name);
+    if (!first && !alike(right, mine, words)) {
         *ns = HUGE_VAL;
-        return OK;
+        return refuse(tuner, c->id);
     }
+    if (has_many_slots(p))
+        return OK;
     const double repeats = *ns > 0 ? RUN_NS / *ns : MOST_REPEATS;
     return run(tuner, c, params, scratch, (uint32_t)MAX(1, MIN(repeats, MOST_REPEATS)), RUNS, ns);
 }
 
-enum status tuner_measure(struct tuner *tuner, enum kernel_id base, const void *params,
-                          const struct gpu_range *ranges, const struct tune_candidate *candidates,
-                          size_t n, size_t *best)
+enum status tuner_measure(struct tuner *tuner, const void *params, const struct gpu_range *ranges,
+                          const struct tune_candidate *candidates, size_t n, enum kernel_id *out)
 {
+    enum kernel_id ids[KERNEL_COUNT];
     double fastest = HUGE_VAL;
-    enum status status = need_host(tuner, base, ranges);
+    size_t good = 0;
+    enum status status = need_host(tuner, kernel_table[candidates[0].id].base, ranges);
     for (size_t i = 0; i < n && status == OK; i++) {
         double ns;
-        status = time_candidate(tuner, base, params, ranges, &candidates[i], i == 0, &ns);
-        if (status == OK && ns < fastest) {
+        status = time_candidate(tuner, params, ranges, &candidates[i], i == 0, &ns);
+        if (status || ns == HUGE_VAL)
+            continue;
+        ids[good++] = candidates[i].id;
+        if (ns < fastest || has_many_slots(params)) {
             fastest = ns;
-            *best = i;
+            *out = candidates[i].id;
         }
     }
     if (status == OK)
-        status = remember(tuner, key_of(base, params), candidates[*best].id, fastest);
+        status = remember(tuner, key_of(tuner, params, ids, good), *out, fastest);
     tuner->grown |= status == OK;
     return status;
 }

@@ -13,7 +13,8 @@ struct tuner;
 
 /* Reads what was measured before. */
 enum status tuner_create(gpu_device *device, struct tuner **out);
-/* Writes what was measured anew, frees. */
+/* Ends measuring, and writes what was measured anew. */
+void tuner_finish(struct tuner *tuner);
 void tuner_destroy(struct tuner **tuner);
 
 /* A row that can make the dispatch, with its pipeline. */
@@ -23,17 +24,20 @@ struct tune_candidate {
     struct kernel_plan plan;
 };
 
-/* Whether a dispatch of `base` is worth measuring. Not in a model with many slots, where one form
- * has to serve programs of one slot and of hundreds. */
+/* Whether the row gave wrong results on this device, now or before. */
+bool tuner_refuses(const struct tuner *tuner, enum kernel_id id);
+/* Whether one of these n rows was found for this product before; *out is not set if not. It depends
+ * on neither the slots nor on whether there is still time to measure. */
+bool tuner_known(const struct tuner *tuner, const void *params, const enum kernel_id *ids, size_t n,
+                 enum kernel_id *out);
+/* Whether a dispatch of `base` is worth measuring, and there is still time and memory for it. */
 bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *params,
                  const struct gpu_range *ranges);
-/* The row found before for this product, or KERNEL_COUNT. It does not depend on the slots. */
-enum kernel_id tuner_known(const struct tuner *tuner, enum kernel_id base, const void *params);
-/* Runs the candidates on scratch buffers beside the weights of `ranges` and remembers the fastest
- * of those that agree with the first, the simplest form. Blocks for about a millisecond a
- * candidate. */
-enum status tuner_measure(struct tuner *tuner, enum kernel_id base, const void *params,
-                          const struct gpu_range *ranges, const struct tune_candidate *candidates,
-                          size_t n, size_t *best);
+/* Runs the candidates on scratch buffers beside the weights of `ranges`. A row that does not agree
+ * with the first, the simplest form, is refused from now on; *out is the fastest of the others. In
+ * a model with many slots, where one form has to serve programs of one slot and of hundreds, it is
+ * the last of the others: they are only checked. Blocks for some milliseconds a candidate. */
+enum status tuner_measure(struct tuner *tuner, const void *params, const struct gpu_range *ranges,
+                          const struct tune_candidate *candidates, size_t n, enum kernel_id *out);
 
 #endif

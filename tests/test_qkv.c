@@ -164,9 +164,9 @@ static void test_form(kernel_set *set, const char *type, const char *form, uint3
     uint32_t n = 0;
     bool more = true;
     snprintf(name, sizeof(name), "qkv_%s_%s", type, form);
-    CHECK(kernel_find(&log, name, &id) == OK);
+    CHECK(kernel_find(&log, name, strlen(name), &id) == OK);
     snprintf(name, sizeof(name), "matmul_%s_%s", type, form);
-    CHECK(kernel_find(&log, name, &matmul) == OK);
+    CHECK(kernel_find(&log, name, strlen(name), &matmul) == OK);
     for (uint32_t index = 0; more; index++) {
         struct arena arena = {.random = index};
         struct kernel_case c = {.text = ""};

@@ -67,6 +67,11 @@ static const struct matmul_params product = {.rows = ROWS,
                                              .y_slot_stride = ROWS,
                                              .y_col_stride = ROWS};
 
+static const enum kernel_id names[] = {KERNEL_matmul_f32, KERNEL_matmul_f32_wg,
+                                       KERNEL_matmul_f32_mm};
+/* Without the one that is wrong. */
+static const enum kernel_id good_names[] = {KERNEL_matmul_f32, KERNEL_matmul_f32_mm};
+
 static gpu_buffer *make_buffer(gpu_device *device, uint64_t words)
 {
     gpu_buffer *buffer = NULL;
@@ -82,12 +87,13 @@ static gpu_buffer *make_buffer(gpu_device *device, uint64_t words)
     return buffer;
 }
 
-/* Candidate i: the plain form of the product with these flags and so many rows an invocation. */
+/* Candidate i, in the name of a row: the plain form of the product with these flags and so many
+ * rows an invocation. */
 static void make_candidate(struct bench *b, int i, uint32_t flags, uint32_t rows)
 {
     struct tune_candidate *c = &b->candidates[i];
     const struct kernel_info *info = &kernel_table[KERNEL_matmul_f32];
-    c->id = KERNEL_matmul_f32;
+    c->id = names[i];
     info->plan(&product, &c->plan);
     c->plan.groups[0] = div_up(ROWS, rows << c->plan.spec[3]);
     c->plan.spec[1] = rows;
@@ -127,41 +133,55 @@ static void close_bench(struct bench *b)
     gpu_device_destroy(&b->device);
 }
 
-/* The wrong one (a GELU too many) comes second, a right one third. */
-static void test_wrong_form(struct bench *b)
+/* The wrong one (a GELU too many) comes second, a right one third. Returns what was chosen. */
+static enum kernel_id test_wrong_form(struct bench *b)
 {
     struct tuner *tuner = NULL;
-    size_t best = 9;
+    enum kernel_id best = KERNEL_COUNT, known = KERNEL_COUNT;
+    const int before = warnings;
     CHECK(tuner_create(b->device, &tuner) == OK);
     CHECK(tuner_wants(tuner, KERNEL_matmul_f32, &product, b->ranges));
-    CHECK(tuner_known(tuner, KERNEL_matmul_f32, &product) == KERNEL_COUNT);
+    CHECK(!tuner_wants(tuner, KERNEL_rmsnorm, &product, b->ranges));
+    CHECK(!tuner_known(tuner, &product, good_names, 2, &known));
     make_candidate(b, 0, 0, 2);
     make_candidate(b, 1, MATMUL_GELU, 4);
     make_candidate(b, 2, 0, 4);
-    const int before = warnings;
-    CHECK(tuner_measure(tuner, KERNEL_matmul_f32, &product, b->ranges, b->candidates, 2, &best) ==
-          OK);
-    CHECK(best == 0);
+    CHECK(tuner_measure(tuner, &product, b->ranges, b->candidates, 2, &best) == OK);
+    CHECK(best == names[0]);
+    CHECK(tuner_refuses(tuner, names[1]) && !tuner_refuses(tuner, names[0]));
     CHECK(warnings == before + 1);
-    CHECK(tuner_measure(tuner, KERNEL_matmul_f32, &product, b->ranges, b->candidates, 3, &best) ==
-          OK);
-    CHECK(best == 0 || best == 2);
-    CHECK(warnings == before + 2);
-    CHECK(tuner_known(tuner, KERNEL_matmul_f32, &product) == KERNEL_matmul_f32);
+    CHECK(tuner_measure(tuner, &product, b->ranges, b->candidates, 3, &best) == OK);
+    CHECK(best == names[0] || best == names[2]);
+    CHECK(tuner_known(tuner, &product, good_names, 2, &known) && known == best);
+
+    struct matmul_params many = product; /* only checked: the last one that is right */
+    many.model_slots = MATMUL_MANY_SLOTS;
+    CHECK(!tuner_known(tuner, &many, good_names, 2, &known));
+    CHECK(tuner_measure(tuner, &many, b->ranges, b->candidates, 3, &known) == OK);
+    CHECK(known == names[2]);
+
+    tuner_finish(tuner);
+    CHECK(!tuner_wants(tuner, KERNEL_matmul_f32, &product, b->ranges));
+    CHECK(tuner_known(tuner, &product, good_names, 2, &known) && known == best);
     tuner_destroy(&tuner);
+    return best;
 }
 
+/* What another process finds: the choice `expected`, or nothing. */
 static void test_memory(gpu_device *device, enum kernel_id expected)
 {
     struct tuner *tuner = NULL;
     struct matmul_params other = product;
+    enum kernel_id known = KERNEL_COUNT;
+    const bool any = expected != KERNEL_COUNT;
     CHECK(tuner_create(device, &tuner) == OK);
-    CHECK(tuner_known(tuner, KERNEL_matmul_f32, &product) == expected);
+    CHECK(tuner_refuses(tuner, names[1]) == any);
+    CHECK(tuner_known(tuner, &product, good_names, 2, &known) == any && known == expected);
     other.cols = 7; /* other slots of the same product */
-    CHECK(tuner_known(tuner, KERNEL_matmul_f32, &other) == expected);
+    CHECK(tuner_known(tuner, &other, good_names, 2, &known) == any && known == expected);
+    CHECK(!tuner_known(tuner, &product, names, 3, &known)); /* other rows to choose from */
     other.rows++;
-    CHECK(tuner_known(tuner, KERNEL_matmul_f32, &other) == KERNEL_COUNT);
-    CHECK(tuner_known(tuner, KERNEL_matmul_bf16, &product) == KERNEL_COUNT);
+    CHECK(!tuner_known(tuner, &other, good_names, 2, &known));
     tuner_destroy(&tuner);
 }
 
@@ -184,7 +204,7 @@ static void damage(const char *dir)
     closedir(d);
 }
 
-/* Dispatches through a set that tunes give what they give without. */
+/* Dispatches through a set that tunes give what they give without, and it did measure. */
 static void test_set(struct bench *b)
 {
     static float results[2][ROWS];
@@ -204,6 +224,11 @@ static void test_set(struct bench *b)
         gpu_program_destroy(b->device, &program);
         kernel_set_destroy(&set);
     }
+    struct tuner *tuner = NULL;
+    enum kernel_id known;
+    CHECK(tuner_create(b->device, &tuner) == OK);
+    CHECK(tuner_known(tuner, &product, names, 2, &known));
+    tuner_destroy(&tuner);
     for (uint32_t i = 0; i < ROWS; i++)
         if (!(results[0][i] - results[1][i] < 1e-3f && results[1][i] - results[0][i] < 1e-3f)) {
             printf("row %u: %g, tuned %g\n", i, results[0][i], results[1][i]);
@@ -230,8 +255,8 @@ int main(void)
         close_bench(&bench);
         return 77;
     }
-    test_wrong_form(&bench);
-    test_memory(bench.device, KERNEL_matmul_f32);
+    const enum kernel_id best = test_wrong_form(&bench);
+    test_memory(bench.device, best);
     const int before = warnings;
     damage(dir);
     test_memory(bench.device, KERNEL_COUNT);
