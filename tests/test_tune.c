@@ -218,6 +218,12 @@ static void test_set(struct bench *b)
         CHECK(kernel_dispatch(set, program, KERNEL_matmul_f32, &product, b->ranges) == OK);
         CHECK(gpu_program_end(program) == OK);
         kernel_set_tuned(set);
+        struct matmul_params slots = product;
+        enum kernel_id one = KERNEL_COUNT, eight = KERNEL_COUNT;
+        slots.cols = 8;
+        CHECK(kernel_pick(set, KERNEL_matmul_f32, &product, b->ranges, &one) == OK);
+        CHECK(kernel_pick(set, KERNEL_matmul_f32, &slots, b->ranges, &eight) == OK);
+        CHECK(one == eight && one != KERNEL_COUNT);
         CHECK(gpu_program_submit(program, &ticket) == OK);
         CHECK(gpu_wait(b->device, ticket, UINT64_MAX) == OK);
         CHECK(gpu_buffer_read(b->device, b->y, 0, results[tuned], sizeof(results[tuned])) == OK);
