@@ -51,6 +51,7 @@ int main(int argc, char **argv)
 {
     double limit_mb = 200;
     bool over = false;
+    wanted_tune = STAPES_TUNE_AUTO; /* a part of opening */
     support_init(&argc, argv);
     if (argc > 2 && !strcmp(argv[1], "--limit-mb")) {
         limit_mb = atof(argv[2]);

@@ -15,6 +15,7 @@ const char *wanted_device;
 static const char *wanted_kernels;
 static int validation = 1;
 enum stapes_kv_type wanted_kv_type; /* DEFAULT */
+enum stapes_tune wanted_tune = STAPES_TUNE_OFF;
 
 bool check_at(const char *file, int line, bool ok, const char *format, ...)
 {
@@ -82,6 +83,7 @@ stapes_model *open_model(const char *path, uint32_t slots, bool trace)
     const struct stapes_model_params params = {.path = path,
                                                .device = wanted_device,
                                                .kernels = wanted_kernels,
+                                               .tune = wanted_tune,
                                                .kv_type = wanted_kv_type,
                                                .slots = slots,
                                                .trace = trace,

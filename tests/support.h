@@ -12,8 +12,11 @@
 #include <stdio.h>
 
 extern int passed, failed;
-extern bool timed; /* --timed: models are opened so */
+extern bool timed;                         /* --timed: models are opened so */
 extern enum stapes_kv_type wanted_kv_type; /* --kv */
+/* OFF if not set: without a cache every opening measures anew, and two models of which equal bits
+ * are demanded might choose other forms. */
+extern enum stapes_tune wanted_tune;
 extern const char *wanted_device;
 
 /* Counts; prints file, line and the formatted message of a failure. Returns ok. */
