@@ -21,11 +21,14 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void poll_all(stapes_stream *stream)
+/* Returns how many steps came out. */
+static uint32_t poll_all(stapes_stream *stream)
 {
     struct stapes_event e;
+    uint32_t steps = 0;
     while (stapes_stream_poll(stream, &e) == STAPES_OK && e.type != STAPES_EVENT_NONE)
-        ;
+        steps += e.type == STAPES_EVENT_STEP;
+    return steps;
 }
 
 static struct stapes_stage sums[MAX_STAGES];
@@ -46,28 +49,74 @@ static void add_times(stapes_model *model)
     n_sums = n;
 }
 
-/* Seconds of work for one recording, silence at its end included. */
-static double whole(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples)
+static bool good(int status, const char *what)
+{
+    return CHECK(status == STAPES_OK, "%s: %s", what, stapes_status_text(status));
+}
+
+/* Says one recording, silence around it included, and adds up seconds and steps. */
+static bool whole(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples,
+                  double *seconds, uint32_t *steps)
 {
     const double start = host_now();
     for (size_t at = 0; at < samples;) {
-        size_t taken;
-        if (stapes_stream_feed(stream, pcm + at, samples - at, &taken) < 0)
-            poll_all(stream);
+        size_t taken = 0;
+        const int status = stapes_stream_feed(stream, pcm + at, samples - at, &taken);
+        if (status != STAPES_ERROR_AGAIN && !good(status, "feed"))
+            return false;
+        *steps += poll_all(stream);
         at += taken;
     }
-    stapes_stream_finish(stream);
-    while (stapes_model_run(model, STAPES_RUN_WAIT) == STAPES_ERROR_AGAIN)
-        poll_all(stream);
-    poll_all(stream);
-    return host_now() - start;
+    int status = stapes_stream_finish(stream);
+    for (bool more = status == STAPES_OK; more; more = status == STAPES_ERROR_AGAIN) {
+        status = stapes_model_run(model, STAPES_RUN_WAIT);
+        *steps += poll_all(stream);
+    }
+    *seconds += host_now() - start;
+    return good(status, "finish and run") && good(stapes_stream_reset(stream), "reset");
+}
+
+static double frames[MAX_FRAMES];
+static uint32_t n_frames;
+
+/* Whole frames of a recording, each waited for; the first one brings step 0 and the prefix, too. */
+static bool one_by_one(stapes_model *model, stapes_stream *stream, uint32_t frame, const float *pcm,
+                       size_t samples, uint32_t first_steps)
+{
+    if (!good(stapes_model_run(model, STAPES_RUN_WAIT), "run"))
+        return false;
+    uint32_t made = poll_all(stream), due = first_steps;
+    for (size_t at = 0; at + frame <= samples && n_frames < MAX_FRAMES; at += frame, due++) {
+        const double start = host_now();
+        if (!good(stapes_stream_feed(stream, pcm + at, frame, NULL), "feed") ||
+            !good(stapes_model_run(model, STAPES_RUN_WAIT), "run"))
+            return false;
+        frames[n_frames++] = host_now() - start;
+        add_times(model);
+        made += poll_all(stream);
+        if (!CHECK(made == due + 1, "%u steps where %u were due", made, due + 1))
+            return false;
+    }
+    return good(stapes_stream_reset(stream), "reset");
+}
+
+static void print_report(const struct stapes_model_info *info, double sound, double work)
+{
+    qsort(frames, n_frames, sizeof(frames[0]), by_value);
+    printf("%s on %s: %.2f s of sound in %.2f s, real-time factor %.3f\n", info->name, info->device,
+           sound, work, work / sound);
+    printf("frames one by one: %u, p50 %.2f ms, p95 %.2f ms, p99 %.2f ms (a frame is 80 ms)\n",
+           n_frames, frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3,
+           frames[n_frames * 99 / 100] * 1e3);
+    for (uint32_t i = 0; i < n_sums; i++)
+        printf("  %-20s %8.3f ms a frame, %3u dispatches, %3u barriers\n", sums[i].name,
+               sums[i].seconds * 1e3 / n_frames, sums[i].dispatches, sums[i].barriers);
 }
 
 int main(int argc, char **argv)
 {
     double limit = 0, sound = 0, work = 0;
-    static double frames[MAX_FRAMES];
-    uint32_t n_frames = 0;
+    wanted_tune = STAPES_TUNE_AUTO; /* as the command line opens */
     support_init(&argc, argv);
     if (argc > 2 && !strcmp(argv[1], "--limit")) {
         limit = atof(argv[2]);
@@ -83,43 +132,33 @@ int main(int argc, char **argv)
     stapes_stream *stream = NULL;
     stapes_model *model = open_model(argv[1], 1, false);
     stapes_model_get_info(model, &info);
-    if (stapes_stream_create(model, NULL, &stream))
+    const struct stapes_stream_params params = {.trace = 1};
+    if (!good(stapes_stream_create(model, &params, &stream), "no stream"))
         return 1;
-    for (int i = 2; i < argc; i++) {
+    uint32_t silent = 0; /* frames before the sound, told by the first run, which warms caches up */
+    for (int i = 2; i < argc && !failed; i++) {
         size_t samples;
+        double warm_up = 0;
         float *pcm = read_sound(argv[i], &samples);
-        if (i == 2) { /* the first run warms caches up */
-            whole(model, stream, pcm, samples);
-            stapes_stream_reset(stream);
-        }
-        work += whole(model, stream, pcm, samples);
+        const uint32_t due = 1 +
+                             (uint32_t)((samples + info.frame_samples - 1) / info.frame_samples) +
+                             info.pad_frames;
+        uint32_t steps = 0;
+        if (i == 2 && whole(model, stream, pcm, samples, &warm_up, &steps) &&
+            CHECK(steps >= due, "%u steps where %u were due", steps, due))
+            silent = steps - due;
+        steps = 0;
+        if (!failed && whole(model, stream, pcm, samples, &work, &steps) &&
+            CHECK(steps == due + silent, "%u steps where %u were due", steps, due + silent))
+            one_by_one(model, stream, info.frame_samples, pcm, samples, 1 + silent);
         sound += (double)samples / STAPES_SAMPLE_RATE;
-        stapes_stream_reset(stream);
-        stapes_model_run(model, STAPES_RUN_WAIT);
-        for (size_t at = 0; at + info.frame_samples <= samples && n_frames < MAX_FRAMES;
-             at += info.frame_samples) {
-            const double start = host_now();
-            stapes_stream_feed(stream, pcm + at, info.frame_samples, NULL);
-            stapes_model_run(model, STAPES_RUN_WAIT);
-            frames[n_frames++] = host_now() - start;
-            add_times(model);
-            poll_all(stream);
-        }
-        stapes_stream_reset(stream);
         free(pcm);
     }
-    qsort(frames, n_frames, sizeof(frames[0]), by_value);
-    printf("%s on %s: %.2f s of sound in %.2f s, real-time factor %.3f\n", info.name, info.device,
-           sound, work, work / sound);
-    printf("frames one by one: %u, p50 %.2f ms, p95 %.2f ms, p99 %.2f ms (a frame is 80 ms)\n",
-           n_frames, frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3,
-           frames[n_frames * 99 / 100] * 1e3);
-    for (uint32_t i = 0; i < n_sums; i++)
-        printf("  %-20s %8.3f ms a frame, %3u dispatches, %3u barriers\n", sums[i].name,
-               sums[i].seconds * 1e3 / n_frames, sums[i].dispatches, sums[i].barriers);
+    if (!failed)
+        print_report(&info, sound, work);
     stapes_stream_destroy(&stream);
     close_model(&model);
-    if (limit > 0 && work / sound > limit) {
+    if (!failed && limit > 0 && !(work / sound <= limit)) {
         fprintf(stderr, "bench_realtime: more than %.3f\n", limit);
         return 1;
     }
