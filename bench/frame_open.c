@@ -79,16 +79,19 @@ static int open_in_child(const struct frame_options *options, const char *dir, d
         setenv("XDG_CACHE_HOME", dir, 1); /* Mesa's and NVIDIA's own caches */
         setenv("MESA_SHADER_CACHE_DIR", dir, 1);
         setenv("__GL_SHADER_DISK_CACHE_PATH", dir, 1);
-        if (frame_open(&o, 1, &model, &opening) ||
+        int status = frame_open(&o, 1, &model, &opening);
+        if (status == STAPES_OK &&
             write(ends[1], &opening.open_seconds, sizeof(double)) != sizeof(double))
-            _exit(1);
+            status = STAPES_ERROR_IO;
         frame_close(&model);
-        _exit(0);
+        _exit(-status);
     }
     close(ends[1]);
     const bool told = read(ends[0], seconds, sizeof(double)) == sizeof(double);
     close(ends[0]);
-    return waitpid(child, &how, 0) == child && told && how == 0 ? STAPES_OK : STAPES_ERROR_DEVICE;
+    if (waitpid(child, &how, 0) != child || !WIFEXITED(how))
+        return STAPES_ERROR_DEVICE;
+    return told || WEXITSTATUS(how) ? -WEXITSTATUS(how) : STAPES_ERROR_IO;
 }
 
 int frame_open_cold(const struct frame_options *options, const char *dir, double *cold,
