@@ -39,20 +39,6 @@ static const struct shape bench_shapes[] = {
 static const uint32_t kv_types[] = {KV_F32, KV_F16};
 static const uint32_t counts[] = {749, 0, 5, 9, 10, 124, 125, 1000003, 400000007};
 
-static struct kv_shape cache_shape(const struct qkv_params *p)
-{
-    return (struct kv_shape){p->kv_type, p->capacity, p->heads, p->head_dim};
-}
-
-static double cache_share(const struct kernel_case *c, uint32_t binding, uint32_t word,
-                          uint32_t got)
-{
-    const struct kv_shape shape = cache_shape(&c->params.qkv);
-
-    return kv_ref_share(&shape, word, got, ((const uint32_t *)c->data[binding])[word],
-                        c->tolerance_absolute);
-}
-
 /* The product alone, whose dense result goes to y. */
 static struct kernel_case product_of(const struct kernel_case *c, float *y)
 {
@@ -80,28 +66,48 @@ static struct kernel_case product_of(const struct kernel_case *c, float *y)
     return product;
 }
 
+/* And rope_kv, from that result. */
+static struct kernel_case rope_of(const struct kernel_case *c, float *qkv)
+{
+    const struct qkv_params *p = &c->params.qkv;
+
+    return (struct kernel_case){
+        .data = {c->data[5], c->data[6], qkv, c->data[7], c->data[8], c->data[9]},
+        .kept = c->kept,
+        .params.rope_kv =
+            {
+                .slots = p->cols / p->per_slot,
+                .per_slot = p->per_slot,
+                .heads = p->heads,
+                .head_dim = p->head_dim,
+                .capacity = p->capacity,
+                .source = p->source,
+                .static_position = p->static_position,
+                .rotate = p->rotate,
+                .kv_type = p->kv_type,
+            },
+    };
+}
+
+static double cache_share(const struct kernel_case *c, uint32_t binding, uint32_t word,
+                          uint32_t got)
+{
+    const struct kernel_case rope = rope_of(c, NULL);
+
+    if (binding < 8) /* weights */
+        return INFINITY;
+    return kv_ref_share(&rope, binding - 4, word, got, c->tolerance_absolute);
+}
+
 void qkv_ref(const struct kernel_case *c)
 {
     const struct qkv_params *p = &c->params.qkv;
     float *qkv = malloc((size_t)p->cols * p->rows * sizeof(*qkv));
-    struct kernel_case rope = {
-        .data = {c->data[5], c->data[6], qkv, c->data[7], c->data[8], c->data[9]}};
 
     if (!qkv)
         abort();
-    const struct kernel_case product = product_of(c, qkv);
+    const struct kernel_case product = product_of(c, qkv), rope = rope_of(c, qkv);
     matmul_ref(&product);
-    rope.params.rope_kv = (struct rope_kv_params){
-        .slots = p->cols / p->per_slot,
-        .per_slot = p->per_slot,
-        .heads = p->heads,
-        .head_dim = p->head_dim,
-        .capacity = p->capacity,
-        .source = p->source,
-        .static_position = p->static_position,
-        .rotate = p->rotate,
-        .kv_type = p->kv_type,
-    };
     rope_kv_ref(&rope);
     free(qkv);
 }
@@ -172,6 +178,7 @@ static void fill_attention(const struct case_source *source, struct kernel_case 
     case_buffer(source, out, 7, p->cols * p->heads * KV_Q_WORDS(p->kv_type, p->head_dim));
     case_integers(source, out, 8, cache, UINT32_MAX);
     case_integers(source, out, 9, cache, UINT32_MAX);
+    out->kept = source->alloc(source->state, sizeof(float) * 2 * p->cols * p->rows / 3);
 }
 
 bool qkv_cases(enum kernel_id id, uint32_t index, const struct case_source *source,

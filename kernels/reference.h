@@ -54,6 +54,8 @@ struct kernel_case {
     double tolerance_absolute,
         tolerance_relative; /* of f elements: |got - want| <= abs + rel |want| */
     kernel_share_fn *share; /* of w elements; NULL: they must be equal */
+    float *kept; /* for share: keys, then values, [cols][heads][head_dim], as the reference has them
+                  * before it rounds */
     double bytes, flops;    /* moved and done by one dispatch, for the bench */
 };
 

@@ -29,10 +29,10 @@ static struct kv_shape cache_shape(const struct rope_kv_params *p)
 static double cache_share(const struct kernel_case *c, uint32_t binding, uint32_t word,
                           uint32_t got)
 {
-    const struct kv_shape shape = cache_shape(&c->params.rope_kv);
+    /* what is not rotated is copied */
+    const bool rotated = binding == 4 && c->params.rope_kv.rotate;
 
-    return kv_ref_share(&shape, word, got, ((const uint32_t *)c->data[binding])[word],
-                        c->tolerance_absolute);
+    return kv_ref_share(c, binding, word, got, rotated ? c->tolerance_absolute : 0);
 }
 
 /* every shape with every type of cache */
@@ -81,6 +81,7 @@ bool rope_kv_cases(enum kernel_id id, uint32_t index, const struct case_source *
     case_buffer(source, out, 3, cols * p->heads * KV_Q_WORDS(p->kv_type, p->head_dim));
     case_integers(source, out, 4, cache, UINT32_MAX);
     case_integers(source, out, 5, cache, UINT32_MAX);
+    out->kept = source->alloc(source->state, sizeof(float) * 2 * cols * width);
     /* three roundings of products and a sum of at most 8 */
     out->tolerance_absolute = F32_ROUNDING * 3 * 8;
     out->share = cache_share;
@@ -100,6 +101,15 @@ static void rotate(const float *from, float *to, uint32_t n, const float *table)
             to[i] = (float)(i % 2 ? from[i - 1] * s + from[i] * c : from[i] * c - from[i + 1] * s);
         }
     }
+}
+
+static void keep(const struct kernel_case *c, uint32_t row, const float *k, const float *v)
+{
+    const struct rope_kv_params *p = &c->params.rope_kv;
+    const uint32_t rows = p->slots * p->per_slot * p->heads;
+
+    memcpy(c->kept + (size_t)row * p->head_dim, k, p->head_dim * sizeof(*k));
+    memcpy(c->kept + (size_t)(rows + row) * p->head_dim, v, p->head_dim * sizeof(*v));
 }
 
 void rope_kv_ref(const struct kernel_case *c)
@@ -125,5 +135,6 @@ void rope_kv_ref(const struct kernel_case *c)
             continue;
         kv_ref_store(&shape, c->data[4], slot, head, position % p->capacity, k);
         kv_ref_store(&shape, c->data[5], slot, head, position % p->capacity, from + 2 * width);
+        keep(c, row, k, from + 2 * width);
     }
 }
