@@ -2,19 +2,21 @@
  *
  * Parameter structs and small layouts that C, GLSL and WGSL must agree on. Included by C and, after
  * `#define uint32_t uint`, by the shaders (kernels/common.glsl does it). Only uint32_t and float
- * members, or arrays of them, at most GPU_MAX_PARAMS_BYTES in all. All offsets and strides count 32-bit words.
+ * members, or arrays of them, at most GPU_MAX_PARAMS_BYTES in all. All offsets and strides count
+ * 32-bit words.
  *
  * Activations are f32, vectors contiguous, time first: [slot][t][channel]. A *column* is one
  * vector: column c belongs to slot c / per_slot and is its vector t = c % per_slot; its first word
  * is base + (c / per_slot) * slot_stride + (c % per_slot) * col_stride.
  *
- * Weight matrices, `rows` of k elements, as the repack kernels lay them out (README of the
- * layouts): f32        plane 0: rows of align4(k) floats f16, bf16  plane 0: rows of align4(k) / 2
- * words, element 2i in the low half of word i q8_0       plane 0: rows of k / 4 words (bytes in
- * order); plane 1: rows of (k / 32 + 1) / 2 words, the f16 scales of blocks 2i (low half) and 2i +
- * 1 q4_0       plane 0: rows of k / 8 words, 4 words (16 bytes) a block as in ggml: the low nibble
- * of byte i is element i, the high one element i + 16, both minus 8; plane 1 as q8_0 Padding
- * elements are zero. k is a multiple of 32 for q8_0 and q4_0.
+ * Weight matrices, `rows` of k elements, as the repack kernels lay them out:
+ * - f32: plane 0 has rows of align4(k) floats.
+ * - f16, bf16: plane 0 has rows of align4(k) / 2 words, element 2i in the low half of word i.
+ * - q8_0: plane 0 has rows of k / 4 words, bytes in order; plane 1 rows of (k / 32 + 1) / 2 words,
+ *   the f16 scales of blocks 2i (low half) and 2i + 1.
+ * - q4_0: plane 0 has rows of k / 8 words, 4 words (16 bytes) a block as in ggml: the low nibble of
+ *   byte i is element i, the high one element i + 16, both minus 8; plane 1 is as q8_0's.
+ * Padding elements are zero. k is a multiple of 32 for q8_0 and q4_0.
  */
 #ifndef STAPES_KERNELS_PARAMS_H
 #define STAPES_KERNELS_PARAMS_H
@@ -50,8 +52,8 @@
 
 /* --- Repacking (at upload) ----------------------------------------------------------------------
  */
-#define TYPE_F32                                                                                   \
-    0u /* element types of files and planes: enum tensor_type of the loader maps to it */
+/* Element types of files and planes: enum tensor_type of the loader maps to it. */
+#define TYPE_F32 0u
 #define TYPE_F16 1u
 #define TYPE_BF16 2u
 #define TYPE_Q8_0 3u
@@ -128,9 +130,9 @@ struct norm_params {
 
 /* --- Positions and attention ---------------------------------------------------------------------
  */
-#define POSITION_STEP 0u  /* first position of the call = state.step * per_slot; runs if SLOT_STEP \
-                           */
-#define POSITION_FRAME 1u /* state.frame * per_slot; runs if SLOT_AUDIO */
+/* First position of a call: */
+#define POSITION_STEP 0u   /* state.step * per_slot; runs if SLOT_STEP */
+#define POSITION_FRAME 1u  /* state.frame * per_slot; runs if SLOT_AUDIO */
 #define POSITION_STATIC 2u /* static_position; runs if SLOT_STEP */
 
 /* table[col][i] = (cos a, sin a), a = float(freq[i] * float(position of the column)), both rounded
@@ -239,8 +241,9 @@ struct vq_end_params {
 /* --- Streaming convolution state ----------------------------------------------------------------
  * conv_state: up to CONV_STATES convolutions; number n has in binding 1 + n, for each slot,
  * prefix[n] + frame[n] vectors of channels[n]: what it keeps, then what the frame brought. At the
- * end of a tick: if SLOT_RESET the prefix becomes zero; else if SLOT_AUDIO the last prefix[n] vectors
- * move to the front. frame[n] may be smaller than prefix[n]. channels[n] is 0 for an unused binding.
+ * end of a tick: if SLOT_RESET the prefix becomes zero; else if SLOT_AUDIO the last prefix[n]
+ * vectors move to the front. frame[n] may be smaller than prefix[n]. channels[n] is 0 for an unused
+ * binding.
  */
 #define CONV_STATES 7
 struct conv_state_params {
@@ -254,12 +257,14 @@ struct conv_replicate_params {
     uint32_t slots, base, slot_stride, prefix, channels;
 };
 
-/* --- Transformer step
- * ------------------------------------------------------------------------------ ids[slot][1 +
- * n_q]: what is embedded at step s = state.step. With d = delays[k]: s <= d          -> k == 0 ?
- * text_card : card k <= dep_q      -> tokens[slot][k]        (sampled at step s - 1) else ->
- * codes[slot][(s - d - 1) % codes_ring][k - 1 - dep_q] A code can only be asked for when its frame
- * has been encoded in this tick or before. */
+/* --- Transformer step ---------------------------------------------------------------------------
+ *
+ * ids[slot][1 + n_q]: what is embedded at step s = state.step. With d = delays[k],
+ * the first of these that applies:
+ * - s <= d: text_card if k == 0, otherwise card;
+ * - k <= dep_q: tokens[slot][k], sampled at step s - 1;
+ * - otherwise: codes[slot][(s - d - 1) % codes_ring][k - 1 - dep_q].
+ * A code can only be asked for when its frame has been encoded in this tick or before. */
 struct step_inputs_params {
     uint32_t slots, n_q, dep_q, n_codes, codes_ring;
     uint32_t card, text_card;
@@ -279,8 +284,8 @@ struct head_probs_params {
     uint32_t slots, heads, dim;
 };
 
-/* --- Frame
- * ------------------------------------------------------------------------------------------
+/* --- Frame --------------------------------------------------------------------------------------
+ *
  * frame_begin: tick = state.tick; entry = input + (tick % ring) * max_slots * input_slot words.
  * For each of the first `slots` slots: state.flags = its flags; RESET: state.step = state.frame =
  * 0; AUDIO: `samples` words of pcm go to pcm[slot * pcm_slot_stride + pcm_offset ...]; CODES:
