@@ -5,20 +5,22 @@
  *     stapes_model *model;
  *     stapes_stream *stream;
  *     struct stapes_event event;
+ *     int status = STAPES_OK;
  *     if (stapes_model_open(&(struct stapes_model_params){.path = "stt-1b.gguf"}, &model) ||
  *         stapes_stream_create(model, NULL, &stream))
  *         return 1;
- *     while ((n = read_some_24khz_mono(pcm))) {
- *         stapes_stream_feed(stream, pcm, n);
- *         stapes_model_run(model, STAPES_RUN_READY);
- *         while (stapes_stream_poll(stream, &event) == STAPES_OK && event.type !=
- * STAPES_EVENT_NONE) if (event.type == STAPES_EVENT_WORD) printf("%s ", event.text);
+ *     while (!status && (n = read_some_24khz_mono(pcm))) {
+ *         status = stapes_stream_feed(stream, pcm, n, NULL);
+ *         if (!status)
+ *             status = stapes_model_run(model, STAPES_RUN_READY);
+ *         while (!stapes_stream_poll(stream, &event) && event.type != STAPES_EVENT_NONE)
+ *             if (event.type == STAPES_EVENT_WORD)
+ *                 printf("%s ", event.text);
  *     }
- *     stapes_stream_finish(stream);
- *     do {
- *         status = stapes_model_run(model, STAPES_RUN_WAIT);
- *         // poll what is left, as above
- *     } while (status == STAPES_ERROR_AGAIN);
+ *     if (!status)
+ *         status = stapes_stream_finish(stream);
+ *     // and run with STAPES_RUN_WAIT and poll, as above, while that returns STAPES_ERROR_AGAIN
+ *     stapes_model_close(&model);
  *
  * Sound is mono float, 24000 samples a second, nominally in [-1, 1]. A stream advances in frames of
  * 1920 samples (80 ms). Time counts from the stream's first sample.
@@ -101,10 +103,11 @@ STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_
 /* --- Model ---------------------------------------------------------------------------------------
  */
 
-/* Which form of a matrix product is fastest can be measured when a model is opened for the first time on
- * a device (well under a second on a GPU; kept in cache_dir). Each form is checked on the way, and one
- * that computes something else than the plain form is not used. The forms add up in different orders, so
- * that another choice may change the last bits of a result: force one (kernels) to exclude that. */
+/* Which form of a matrix product is fastest can be measured when a model is opened for the first
+ * time on a device (well under a second on a GPU; kept in cache_dir). Each form is checked on the
+ * way, and one that computes something else than the plain form is not used. The forms add up in
+ * different orders, so that another choice may change the last bits of a result: force one
+ * (kernels) to exclude that. */
 enum stapes_tune { STAPES_TUNE_AUTO /* not on CPU devices */, STAPES_TUNE_ON, STAPES_TUNE_OFF };
 
 /* Elements of the transformer's cache of keys and values. Mimi's and the depformer's are f32. */
