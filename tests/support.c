@@ -236,8 +236,10 @@ void check_equal(const struct transcript *a, const struct transcript *b,
     CHECK(a->n_steps == b->n_steps, "%s: %u steps and %u", what, a->n_steps, b->n_steps);
     for (uint32_t s = 0; s < a->n_steps && s < b->n_steps; s++) {
         const size_t code = (size_t)s * info->codebooks, audio = (size_t)s * info->audio_streams;
+        const size_t vad = (size_t)s * info->vad_heads;
         if (memcmp(a->codes + code, b->codes + code, info->codebooks * sizeof(int32_t)) ||
             memcmp(a->audio + audio, b->audio + audio, info->audio_streams * sizeof(int32_t)) ||
+            memcmp(a->vad + vad, b->vad + vad, info->vad_heads * sizeof(float)) ||
             a->tokens[s] != b->tokens[s] || memcmp(&a->margins[s], &b->margins[s], sizeof(float))) {
             CHECK(false, "%s: step %u differs: tokens %u and %u, margins %.9g and %.9g", what, s,
                   a->tokens[s], b->tokens[s], (double)a->margins[s], (double)b->margins[s]);

@@ -60,8 +60,8 @@ void transcript_poll(struct transcript *t, stapes_stream *stream,
 /* Feeds everything in chunks of `chunk` samples, finishes, and runs to the end. */
 void transcribe(stapes_model *model, stapes_stream *stream, const float *pcm, size_t samples,
                 size_t chunk, struct transcript *t);
-/* Counts a failure and says where if the two differ in codes, tokens, audio or margins (bit for
- * bit). */
+/* Counts a failure and says where if the two differ in codes, tokens, audio, margins or vad (bit
+ * for bit). */
 void check_equal(const struct transcript *a, const struct transcript *b,
                  const struct stapes_model_info *info, const char *what);
 
