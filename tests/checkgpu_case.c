@@ -132,12 +132,46 @@ bool case_cost(const struct options *o, enum kernel_id id, uint32_t index, doubl
     return true;
 }
 
-bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out)
+/* The parameters of the same dispatch with slot 0 alone; false where there is no such thing. */
+static bool narrow(enum kernel_id id, struct kernel_case *c)
+{
+    const char *source = references[id].source;
+    if (!strcmp(source, "repack") || !strcmp(source, "centroids"))
+        return false;
+    if (!strcmp(source, "qkv")) {
+        if (c->params.qkv.cols == c->params.qkv.per_slot)
+            return false;
+        c->params.qkv.cols = c->params.qkv.per_slot;
+        return true;
+    }
+    if (!strcmp(source, "matmul")) {
+        if (c->params.matmul.cols == c->params.matmul.per_slot)
+            return false;
+        c->params.matmul.cols = c->params.matmul.per_slot;
+        return true;
+    }
+    uint32_t slots; /* or columns: the first member of all other structs */
+    memcpy(&slots, c->params.bytes, sizeof(slots));
+    if (slots < 2)
+        return false;
+    slots = 1;
+    memcpy(c->params.bytes, &slots, sizeof(slots));
+    return true;
+}
+
+/* Makes a case, with slot 0 alone if `alone`, and has the reference compute it; false where there
+ * is no such case. */
+static bool prepare(const struct options *o, enum kernel_id id, uint32_t index, bool alone,
+                    struct prepared *out)
 {
     const char *access = kernel_table[id].access;
     if (!make_case(o, id, index, out))
         return false;
     struct kernel_case *c = &out->c;
+    if (alone && !narrow(id, c)) {
+        case_free(out);
+        return false;
+    }
     for (uint32_t b = 0; access[b]; b++)
         for (uint32_t i = 0; access[b] == 'o' && i < c->words[b]; i++)
             ((uint32_t *)c->data[b])[i] = CASE_POISON;
@@ -145,6 +179,11 @@ bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, st
     out->before = make_image(c, &out->layout);
     references[id].ref(c);
     return true;
+}
+
+bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out)
+{
+    return prepare(o, id, index, false, out);
 }
 
 enum status checker_pipeline(struct checker *k, enum kernel_id id, const struct kernel_plan *plan,
@@ -358,54 +397,30 @@ static bool guards_intact(const struct layout *layout, const struct kernel_case 
     return true;
 }
 
-/* The parameters of the same dispatch with slot 0 alone; false where there is no such thing. */
-static bool narrow(enum kernel_id id, struct kernel_case *c)
-{
-    const char *source = references[id].source;
-    if (!strcmp(source, "repack") || !strcmp(source, "centroids"))
-        return false;
-    if (!strcmp(source, "qkv")) {
-        if (c->params.qkv.cols == c->params.qkv.per_slot)
-            return false;
-        c->params.qkv.cols = c->params.qkv.per_slot;
-        return true;
-    }
-    if (!strcmp(source, "matmul")) {
-        if (c->params.matmul.cols == c->params.matmul.per_slot)
-            return false;
-        c->params.matmul.cols = c->params.matmul.per_slot;
-        return true;
-    }
-    uint32_t slots; /* or columns: the first member of all other structs */
-    memcpy(&slots, c->params.bytes, sizeof(slots));
-    if (slots < 2)
-        return false;
-    slots = 1;
-    memcpy(c->params.bytes, &slots, sizeof(slots));
-    return true;
-}
-
-/* What slot 0 alone writes must be there, bit for bit, when all slots ran. */
+/* What slot 0 alone writes must be there, bit for bit, when all slots ran; and it must write what
+ * the reference does. */
 static bool check_alone(struct checker *k, enum kernel_id id, const struct prepared *p,
                         const uint32_t *full)
 {
     const struct layout *layout = &p->layout;
-    struct kernel_case one = p->c;
-    if (!narrow(id, &one))
+    struct prepared one;
+    if (!prepare(k->options, id, p->index, true, &one))
         return true;
     uint32_t *image = malloc(layout->bytes);
     if (!image)
         out_of_memory();
     memcpy(image, p->before, layout->bytes);
-    bool same = run(k, id, &one, layout, image) == OK;
+    bool same = run(k, id, &one.c, layout, image) == OK;
     if (!same)
         case_failed(k, id, p, "one slot alone did not run");
     for (uint32_t b = 0; same && b < layout->n; b++) {
         if (p->c.careless[b])
             continue;
+        const uint32_t *want = one.c.data[b];
         for (uint32_t i = 0; i < p->c.words[b]; i++) {
             const uint64_t at = layout->offset[b] / 4 + i;
-            if (image[at] == p->before[at] || image[at] == full[at])
+            const bool untouched = image[at] == p->before[at] && want[i] == p->before[at];
+            if (untouched || image[at] == full[at])
                 continue;
             char what[128];
             snprintf(what, sizeof(what),
@@ -417,6 +432,7 @@ static bool check_alone(struct checker *k, enum kernel_id id, const struct prepa
         }
     }
     free(image);
+    case_free(&one);
     return same;
 }
 
