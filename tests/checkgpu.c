@@ -35,7 +35,8 @@ static void usage(FILE *to)
         "                [--all | --no-all] [--validation] [--bench [--quick] [--rotate-mb N]]\n"
         "                [--json FILE] [--list] [--verbose]\n"
         "  --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])\n"
-        "  --variant V       only plain, workgroup, subgroup or texels, or rows that end in V\n"
+        "  --variant V       only plain, workgroup, subgroup, tiles or texels, or rows that end\n"
+        "                    in V\n"
         "  --device D        index, or part of a name\n"
         "  --seed N          of the generated cases (0 to 2^64 - 1)\n"
         "  --all             also rows that want fast barriers, which CPU devices lack (their\n"
@@ -282,6 +283,7 @@ static bool bench_rows(struct checker *k, FILE *to, const bool *run, struct roof
         good &= bench_base(k, roofs, set, (enum kernel_id)i, run, results);
         draw_progress(k, 0, 0, NULL);
         report_bench(to, roofs, results->at + before, results->n - before);
+        report_left_out(to, (enum kernel_id)i, results);
     }
     if (gpu_device_validation_messages(k->device) != messages) {
         fprintf(stderr, "FAILED: %u validation messages while timing\n",

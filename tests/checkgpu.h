@@ -93,7 +93,7 @@ struct samples {
 struct timing {
     double median_ns, p10_ns, p90_ns;
     uint32_t passes, copies; /* a pass dispatches once for each copy of the buffers */
-    bool cold;               /* all copies together exceed the last-level cache */
+    bool cold; /* all copies together take what they should, and the last-level cache at least */
 };
 
 /* A program that is timed, and what puts its outputs back before (may be NULL, untimed). */
@@ -130,6 +130,7 @@ struct bench_result {
 struct bench_results {
     struct bench_result *at;
     uint32_t n, capacity;
+    uint32_t left_out[KERNEL_COUNT]; /* cases of a row that would take too long */
 };
 
 /* Times the rows of `base` for which run[] is set, on the base's bench cases: side by side, each
@@ -148,6 +149,8 @@ void report_roofs(FILE *to, const struct checker *k, const struct roofs *roofs);
 /* One line a form; those of one shape belong together. */
 void report_bench(FILE *to, const struct roofs *roofs, const struct bench_result *results,
                   uint32_t n);
+/* One line a row of `base` of which cases were left out. */
+void report_left_out(FILE *to, enum kernel_id base, const struct bench_results *results);
 /* The document that docs/benchmarks.md describes. `rows`: KERNEL_COUNT of them, without cases where
  * not walked; roofs and results only with --bench. False: not written (told). */
 bool report_json(const struct checker *k, const struct row_result *rows, const struct roofs *roofs,

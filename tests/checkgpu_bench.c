@@ -339,8 +339,8 @@ static bool bench_case(struct checker *k, const struct roofs *roofs, const kerne
             if (id == base)
                 plain_ns = result.timing.median_ns;
             result.plain_ns = plain_ns;
-            result.timing.cold =
-                copies.n * (copies.stride[0] + copies.stride[1]) >= roofs->rotate_bytes;
+            result.timing.cold = copies.n * (copies.stride[0] + copies.stride[1]) >=
+                                 MAX(roofs->rotate_bytes, roofs->cache_bytes);
             good &= add_result(results, &result);
         }
         checker_drop_pipelines(k);
@@ -366,10 +366,12 @@ static uint32_t largest_case(const struct options *o, enum kernel_id id)
 
 /* On a CPU device a form that would take a second or more for one dispatch is left out: plain forms
  * do about a tenth of a GFLOP/s on lavapipe, the others more than ten. */
-static bool takes_long(const struct checker *k, enum kernel_id id, double flops)
+static bool takes_long(const struct checker *k, enum kernel_id id, uint32_t index, double flops)
 {
     const bool plain = kernel_table[id].base == id;
-    return gpu_device_get_info(k->device)->type == GPU_TYPE_CPU && flops > (plain ? 2e8 : 4e9);
+    double bytes;
+    return gpu_device_get_info(k->device)->type == GPU_TYPE_CPU && flops > (plain ? 2e8 : 4e9) &&
+           case_cost(k->options, id, index, &bytes, &flops) && bytes >= 0;
 }
 
 bool bench_base(struct checker *k, const struct roofs *roofs, const kernel_set *set,
@@ -382,8 +384,11 @@ bool bench_base(struct checker *k, const struct roofs *roofs, const kernel_set *
     for (; case_cost(k->options, base, index, &bytes, &flops); index++) {
         bool any = false;
         for (int i = 0; i < KERNEL_COUNT; i++) {
-            wanted[i] =
-                run[i] && kernel_table[i].base == base && !takes_long(k, (enum kernel_id)i, flops);
+            wanted[i] = run[i] && kernel_table[i].base == base;
+            if (wanted[i] && takes_long(k, (enum kernel_id)i, index, flops)) {
+                wanted[i] = false;
+                results->left_out[i]++;
+            }
             any |= wanted[i];
         }
         if (!any || !case_prepare(k->options, base, index, &p))

@@ -95,6 +95,15 @@ void report_bench(FILE *to, const struct roofs *roofs, const struct bench_result
     fflush(to);
 }
 
+void report_left_out(FILE *to, enum kernel_id base, const struct bench_results *results)
+{
+    for (int i = 0; i < KERNEL_COUNT; i++)
+        if (kernel_table[i].base == base && results->left_out[i])
+            fprintf(to, "  left out: %s on %u shapes, a second or more for one dispatch\n",
+                    kernel_table[i].name, results->left_out[i]);
+    fflush(to);
+}
+
 static const char *variant_name(enum kernel_id id)
 {
     const char *suffix = row_suffix(id);
@@ -152,6 +161,10 @@ static void add_bench(cJSON *document, const struct checker *k, const struct roo
     cJSON_AddNumberToObject(document, "fma_gflop_per_s", roofs->fma_flop_per_s / 1e9);
     cJSON_AddNumberToObject(document, "cache_bytes", (double)roofs->cache_bytes);
     cJSON_AddNumberToObject(document, "rotate_bytes", (double)roofs->rotate_bytes);
+    uint32_t left_out = 0;
+    for (int i = 0; i < KERNEL_COUNT; i++)
+        left_out += results->left_out[i];
+    cJSON_AddNumberToObject(document, "left_out", left_out);
     cJSON *array = cJSON_AddArrayToObject(document, "results");
     for (uint32_t i = 0; i < results->n; i++)
         cJSON_AddItemToArray(array, result_object(roofs, &results->at[i]));

@@ -14,6 +14,7 @@
 #include <cjson/cJSON.h>
 
 #define SKIP 77
+#define SMALL_CACHE (4 << 20) /* more than the copies of a case with --rotate-mb 1 */
 #define OPTIONS "--bench --quick --rotate-mb 1 --validation --kernel rmsnorm --json -"
 
 static int failed;
@@ -51,11 +52,15 @@ static void check_result(const cJSON *document, const cJSON *result)
     expect(fabs(positive(result, "flops") / median / gflop - 1) < 1e-6, "flops a second", gflop);
     expect(fabs(positive(result, "share_bandwidth") / of_copy - 1) < 1e-6, "share", of_copy);
     expect(fabs(positive(result, "share_fma") / of_fma - 1) < 1e-6, "share of fma", of_fma);
+    if (positive(document, "cache_bytes") > SMALL_CACHE)
+        expect(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(result, "cold")),
+               "cold with copies smaller than the cache", positive(result, "copies"));
 }
 
 static void check_document(const cJSON *document)
 {
     const cJSON *results = cJSON_GetObjectItemCaseSensitive(document, "results"), *result;
+    const cJSON *left_out = cJSON_GetObjectItemCaseSensitive(document, "left_out");
     int plain = 0, chosen = 0;
     cJSON_ArrayForEach(result, results)
     {
@@ -65,6 +70,8 @@ static void check_document(const cJSON *document)
         chosen += cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(result, "chosen"));
         check_result(document, result);
     }
+    expect(cJSON_IsNumber(left_out) && left_out->valuedouble == 0, "left out",
+           cJSON_IsNumber(left_out) ? left_out->valuedouble : -1);
     expect(plain >= 3, "shapes of the plain form", plain);
     expect(chosen == plain, "forms chosen, one a shape", chosen);
 }
