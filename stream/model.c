@@ -95,6 +95,16 @@ static enum status check_tokenizer(stapes_model *m, const char *path)
     return OK;
 }
 
+static enum status check_tune(const stapes_model *m, enum stapes_tune tune)
+{
+    switch (tune) {
+    case STAPES_TUNE_AUTO:
+    case STAPES_TUNE_ON:
+    case STAPES_TUNE_OFF: return OK;
+    }
+    return log_error(&m->log, ERROR_ARGUMENT, "%d is no way to tune", (int)tune);
+}
+
 /* Phase one: every tensor and every buffer gets its size, and the sum is checked against the
  * device. */
 static enum status plan_model(stapes_model *m, const struct source *source)
@@ -165,9 +175,9 @@ static enum status open_device(stapes_model *m, const struct stapes_model_params
     const enum status status = gpu_device_create(&device, &m->device);
     if (status)
         return status;
-    m->tune = params->tune == STAPES_TUNE_ON ||
-              (params->tune == STAPES_TUNE_AUTO &&
-               gpu_device_get_info(m->device)->type != GPU_TYPE_CPU);
+    m->tune =
+        params->tune == STAPES_TUNE_ON ||
+        (params->tune == STAPES_TUNE_AUTO && gpu_device_get_info(m->device)->type != GPU_TYPE_CPU);
     return kernel_set_create(m->device, params->kernels, &m->kernels);
 }
 
@@ -203,6 +213,8 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     m->has_taps = params->trace != 0;
     m->timed = params->timed != 0;
     status = choose_kv_type(m, params->kv_type);
+    if (status == OK)
+        status = check_tune(m, params->tune);
     if (status == OK && (m->slots > MAX_SLOTS || (m->has_taps && m->slots > 1)))
         status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace",
                            m->slots, MAX_SLOTS);

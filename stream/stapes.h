@@ -104,10 +104,11 @@ STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_
  */
 
 /* Which form of a matrix product is fastest can be measured when a model is opened for the first
- * time on a device (well under a second on a GPU; kept in cache_dir). Each form is checked on the
- * way, and one that computes something else than the plain form is not used. The forms add up in
- * different orders, so that another choice may change the last bits of a result: force one
- * (kernels) to exclude that. */
+ * time on a device (well under a second on a GPU; kept in cache_dir, without one measured at each
+ * opening). Each form is checked on the way, and one that computes something else than the plain
+ * form is not used. The forms add up in different orders, so that another choice may change the
+ * last bits of a result. STAPES_TUNE_OFF excludes that; so does kernels = "plain", and a list of
+ * rows for the products that it names. "workgroup" and "subgroup" leave a choice to be measured. */
 enum stapes_tune { STAPES_TUNE_AUTO /* not on CPU devices */, STAPES_TUNE_ON, STAPES_TUNE_OFF };
 
 /* Elements of the transformer's cache of keys and values. Mimi's and the depformer's are f32. */

@@ -268,6 +268,23 @@ static void test_rules(const char *path)
     close_model(&model);
 }
 
+static void test_bad_params(const char *path)
+{
+    const struct stapes_model_params bad[] = {
+        {.path = NULL},
+        {.path = path, .slots = 100000},
+        {.path = path, .slots = 2, .trace = 1},
+        {.path = path, .kv_type = (enum stapes_kv_type)(STAPES_KV_Q8 + 1)},
+        {.path = path, .tune = (enum stapes_tune)(STAPES_TUNE_OFF + 1)},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        stapes_model *model = NULL;
+        CHECK(stapes_model_open(&bad[i], &model) == STAPES_ERROR_ARGUMENT && !model,
+              "parameters %zu were taken", i);
+        stapes_model_close(&model);
+    }
+}
+
 /* Never polled, a stream stands still instead of growing; polled, it goes on where it was. The
  * sound is repeated until its events cannot fit the queue. */
 static void test_back_pressure(const char *path)
@@ -340,6 +357,7 @@ int main(int argc, char **argv)
     test_reset(argv[1], &want);
     test_one_submit_a_frame(argv[1]);
     test_rules(argv[1]);
+    test_bad_params(argv[1]);
     test_back_pressure(argv[1]);
     transcript_free(&want);
     free(main_sound.pcm);

@@ -42,8 +42,8 @@ extern const char *const model_kv_types[];
          .value = "LIST",                                                                          \
          .help =                                                                                   \
              "Force kernels: \"plain\" for the plain form of each, \"workgroup\" for those that "  \
-             "use workgroups, or names of variants with commas between them. For tests and "       \
-             "measurements."},                                                                     \
+             "use workgroups, \"subgroup\" for those that use subgroups too, or names of "         \
+             "variants with commas between them. For tests and measurements."},                    \
         {.name = "tune",                                                                           \
          .kind = OPTION_CHOICE,                                                                    \
          .offset = offsetof(options, model.tune),                                                  \
