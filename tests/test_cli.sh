@@ -257,13 +257,17 @@ refuses "bench: no such kernel lists the kernels" 2 "no kernel matches 'nothing'
 run bench --quick --kernel head_probs --json "$tmp/bench.json" --plot "$tmp/bench.svg"
 check "bench" test $status -eq 0 -a "$(grep -c '^head_probs  *plain\*.* [0-9.]* us ' "$tmp/out")" -eq 2
 check "bench: what the device can do" grep -qE ': copies [0-9.]+ GB/s .* [0-9.]+ GFLOP/s$' "$tmp/out"
-check "bench: quiet where there is no terminal" test ! -s "$tmp/err"
+check "bench: one line where there is no terminal" test "$(cat "$tmp/err")" = "stapes: timing kernels"
 { tr -d '\n' <"$tmp/bench.json"; echo; } | json device >"$tmp/values"
 check "bench: JSON" grep -qF "$("$stapes" devices --format json | json name | head -1)" "$tmp/values"
 check "bench: a plot" test "$(grep -c '<circle' "$tmp/bench.svg")" -eq 4 -a "$(tail -1 "$tmp/bench.svg")" = "</svg>"
 if command -v xmllint >/dev/null; then
     check "bench: the plot is XML" xmllint --noout "$tmp/bench.svg"
 fi
+run bench --quick --kernel head_probs --json -
+check "bench: JSON alone on standard output" test $status -eq 0 -a "$(head -c 1 "$tmp/out")" = "{" \
+    -a "$(grep -c 'of copy' "$tmp/out")" -eq 0 -a ! -e ./-
+refuses "bench: two documents on standard output" 2 'one standard output' bench --json - --plot -
 refuses "bench: unknown device" 1 'no such device' bench --device "no such device"
 run bench --quick --kernel head_probs --plot "$tmp/no/place.svg"
 check "bench: no place for the plot" test $status -eq 1 -a "$(grep -c 'no/place.svg: No such file' "$tmp/err")" -eq 1

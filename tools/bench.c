@@ -18,6 +18,7 @@
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/output.h"
+#include "tools/program.h"
 #include "tools/roofline.h"
 
 enum { CHECKGPU_USAGE = 2, CHECKGPU_NO_DEVICE = 77 };
@@ -32,20 +33,7 @@ static bool find_checkgpu(char *path, size_t size)
 {
     static const char *const places[] = {"checkgpu", "../libexec/stapes/checkgpu",
                                          "../tests/checkgpu"};
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (n <= 0)
-        return false;
-    program[n] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        slash[1] = '\0';
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        int length = snprintf(path, size, "%s%s", program, places[i]);
-        if (length > 0 && (size_t)length < size && access(path, X_OK) == 0)
-            return true;
-    }
-    return false;
+    return program_find(places, COUNT_OF(places), X_OK, path, size);
 }
 
 static _Noreturn void become_checkgpu(const char *path, const struct options *options, int out)
@@ -97,6 +85,8 @@ static int run_checkgpu(struct report *report, const struct options *options, st
                              "tests; build and install stapes with -DSTAPES_TESTS=ON");
         return EXIT_FAILURE;
     }
+    if (!report->bar) /* checkgpu draws what it does on a terminal only */
+        report_note(report, "timing kernels");
     pid_t child = pipe(ends) == 0 ? fork() : -1;
     if (child < 0) {
         report_error(report, "cannot start %s: %s", path, strerror(errno));
@@ -119,8 +109,6 @@ static int run_checkgpu(struct report *report, const struct options *options, st
         return EXIT_USAGE;
     else if (WEXITSTATUS(status) == CHECKGPU_NO_DEVICE)
         return EXIT_FAILURE;
-    else if (WEXITSTATUS(status) != 0)
-        report_error(report, "some kernels failed: they are not in the table");
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -198,8 +186,16 @@ static void add_table(struct text *out, const cJSON *document, bool all_forms)
     }
 }
 
-static bool write_file(struct report *report, const char *path, const struct text *text)
+static bool is_output(const char *path)
 {
+    return path && !strcmp(path, "-");
+}
+
+/* The text is empty afterwards. */
+static bool write_file(struct report *report, const char *path, struct text *text)
+{
+    if (is_output(path))
+        return output_text(report, text);
     FILE *file = text->failed ? NULL : fopen(path, "w");
     bool good = file && fwrite(text->bytes, 1, text->length, file) == text->length;
     if (file && fclose(file) != 0)
@@ -255,18 +251,24 @@ static int run(const void *values, int n_operands, char **operands)
     struct report report;
     struct text json = {0}, table = {0};
     report_init(&report, false, false);
+    if (is_output(options->json) && is_output(options->plot)) {
+        report_error(&report, "--json - and --plot -: there is one standard output");
+        return EXIT_USAGE;
+    }
     int status = run_checkgpu(&report, options, &json);
     cJSON *document = json.bytes ? cJSON_Parse(json.bytes) : NULL;
     if (status == EXIT_USAGE || status == EXIT_INTERRUPTED || (status && !document))
-        goto end;
+        goto end; /* checkgpu has told why there is nothing */
     if (!document || number(document, "copy_gb_per_s") <= 0 ||
         number(document, "fma_gflop_per_s") <= 0) {
         report_error(&report, "checkgpu gave no figures");
         status = EXIT_FAILURE;
         goto end;
     }
+    if (status && !report.errors)
+        report_error(&report, "some kernels failed: they are not in the table");
     add_table(&table, document, options->all_forms);
-    if (!output_text(&report, &table) ||
+    if ((!is_output(options->json) && !is_output(options->plot) && !output_text(&report, &table)) ||
         (options->json && !write_file(&report, options->json, &json)) ||
         (options->plot && !write_plot(&report, options->plot, document)))
         status = EXIT_FAILURE;
@@ -302,12 +304,12 @@ static const struct option_row rows[] = {
      .kind = OPTION_STRING,
      .offset = offsetof(struct options, json),
      .value = "FILE",
-     .help = "Also write all figures to this file."},
+     .help = "Also write all figures to this file. -: to standard output, without the table."},
     {.name = "plot",
      .kind = OPTION_STRING,
      .offset = offsetof(struct options, plot),
      .value = "FILE",
-     .help = "Also draw a roofline plot, as SVG."},
+     .help = "Also draw a roofline plot, as SVG; - as above."},
 };
 
 static const struct help_section sections[] = {

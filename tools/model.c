@@ -12,6 +12,7 @@
 
 #include "loader/tensor.h"
 #include "tools/interrupt.h"
+#include "tools/program.h"
 
 const char *const model_kv_types[] = {"f32", "f16", "q8", NULL};
 
@@ -21,20 +22,7 @@ const char *const model_kv_types[] = {"f32", "f16", "q8", NULL};
 static bool find_demo(char *path, size_t size)
 {
     static const char *const places[] = {"../share/stapes/demo.gguf", "demo.gguf"};
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (n <= 0)
-        return false;
-    program[n] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        slash[1] = '\0';
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        int length = snprintf(path, size, "%s%s", program, places[i]);
-        if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
-            return true;
-    }
-    return false;
+    return program_find(places, COUNT_OF(places), R_OK, path, size);
 }
 
 /* $XDG_CACHE_HOME/stapes or ~/.cache/stapes, with the directories above it made. */
