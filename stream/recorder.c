@@ -95,6 +95,11 @@ static enum kernel_id matmul_kernel(const struct weight *w)
                          KERNEL_matmul_q8_0, KERNEL_matmul_q4_0);
 }
 
+static uint32_t product_end(const struct weight *w, const struct matmul_args *a)
+{
+    return a->first_row + (a->rows ? a->rows : w->rows);
+}
+
 /* Rows `row` to `last` of the weight, of which those from `first` on are bound. */
 static struct matmul_params product_params(const struct recorder *r, const struct weight *w,
                                            const struct matmul_args *a, uint32_t row,
@@ -128,7 +133,7 @@ static struct matmul_params product_params(const struct recorder *r, const struc
 void record_matmul(struct recorder *r, const struct weight *w, const struct matmul_args *a)
 {
     const enum kernel_id id = matmul_kernel(w);
-    const uint32_t end = a->first_row + (a->rows ? a->rows : w->rows);
+    const uint32_t end = product_end(w, a);
     const uint32_t window = window_rows(r, w);
 
     for (uint32_t row = a->first_row; row < end && r->status == OK;) {
@@ -205,17 +210,8 @@ bool record_fuses_norm(const struct recorder *r, const struct norm *norm, const 
                        const struct matmul_args *args)
 {
     const struct matmul_args a = with_norm(norm, args);
-    const struct matmul_params p = {
-        .rows = a.rows ? a.rows : w->rows,
-        .k = w->k,
-        .cols = r->slots * a.per_slot,
-        .per_slot = a.per_slot,
-        .flags = a.flags,
-        .x_base = a.x.base,
-        .x_slot_stride = a.x.slot_stride,
-        .x_col_stride = a.x.col_stride,
-        .model_slots = r->model_slots,
-    };
+    const struct matmul_params p =
+        product_params(r, w, &a, a.first_row, a.first_row, product_end(w, &a));
     /* Their vectors are bound where the norm's would be. */
     const bool room = !(args->flags & (MATMUL_BIAS | MATMUL_SCALE));
     return room && kernel_set_fuses(r->kernels, matmul_kernel(w), &p);
