@@ -9,6 +9,7 @@
 #include "bench/frame.h"
 #include "bench/host.h"
 #include "bench/synthetic.h"
+#include "stream/internal.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -68,7 +69,7 @@ static void parse_counts(const char *name, const char *value)
     for (char *part = strtok_r(text, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
         if (options.n_counts == MAX_COUNTS)
             usage();
-        options.counts[options.n_counts++] = (uint32_t)host_number(name, part, 1, 2048);
+        options.counts[options.n_counts++] = (uint32_t)host_number(name, part, 1, MAX_SLOTS);
     }
     if (!options.n_counts)
         usage();

@@ -89,8 +89,7 @@ static void collect_arrays(struct run *run, stapes_stream *stream)
 }
 
 /* Steps the model frame by frame, with a dump after each, as `stapes trace --dump` does. */
-static void step(struct run *run, stapes_model *model, stapes_stream *stream,
-                 const struct stapes_model_info *info)
+static void step(struct run *run, stapes_model *model, stapes_stream *stream)
 {
     struct stapes_event e;
     CHECK(stapes_model_run(model, STAPES_RUN_WAIT) == STAPES_OK, "run failed");
@@ -116,7 +115,6 @@ static void step(struct run *run, stapes_model *model, stapes_stream *stream,
         }
     }
     collect_arrays(run, stream);
-    (void)info;
 }
 
 /* Rows of the golden `array` and of `got` that are equal up to the first difference, which must be
@@ -371,12 +369,12 @@ static void check_sound(const char *model_path, const char *dir)
 
     const struct stapes_stream_params params = {.trace = 1, .pad_frames = -1, .prefix_frames = -1};
     CHECK(stapes_stream_create(model, &params, &stream) == 0, "no stream");
-    step(&run, model, stream, &info);
+    step(&run, model, stream);
     for (size_t f = 0; f < frames; f++) {
         CHECK(stapes_stream_feed(stream, pcm + f * info.frame_samples, info.frame_samples, NULL) ==
                   0,
               "feed");
-        step(&run, model, stream, &info);
+        step(&run, model, stream);
     }
     CHECK(run.n_steps == frames + 1, "%u steps for %zu frames", run.n_steps, frames);
     compare_run(&run, dir);
