@@ -1,50 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-#include "loader/tensor.h"
-
-#include <math.h>
-#include <string.h>
+#include "loader/blocks.h"
 
 static const struct tensor_type_info types[] = {
-    {TENSOR_F32, "f32", 1, 4, true},
-    {TENSOR_F16, "f16", 1, 2, true},
-    {TENSOR_Q4_0, "q4_0", 32, 18, true},
-    {3, "q4_1", 32, 20, false},
-    {6, "q5_0", 32, 22, false},
-    {7, "q5_1", 32, 24, false},
-    {TENSOR_Q8_0, "q8_0", 32, 34, true},
-    {9, "q8_1", 32, 36, false},
-    {10, "q2_k", 256, 84, false},
-    {11, "q3_k", 256, 110, false},
-    {12, "q4_k", 256, 144, false},
-    {13, "q5_k", 256, 176, false},
-    {14, "q6_k", 256, 210, false},
-    {15, "q8_k", 256, 292, false},
-    {16, "iq2_xxs", 256, 66, false},
-    {17, "iq2_xs", 256, 74, false},
-    {18, "iq3_xxs", 256, 98, false},
-    {19, "iq1_s", 256, 50, false},
-    {20, "iq4_nl", 32, 18, false},
-    {21, "iq3_s", 256, 110, false},
-    {22, "iq2_s", 256, 82, false},
-    {23, "iq4_xs", 256, 136, false},
-    {24, "i8", 1, 1, false},
-    {25, "i16", 1, 2, false},
-    {26, "i32", 1, 4, false},
-    {27, "i64", 1, 8, false},
-    {28, "f64", 1, 8, false},
-    {29, "iq1_m", 256, 56, false},
-    {TENSOR_BF16, "bf16", 1, 2, true},
-    {34, "tq1_0", 256, 54, false},
-    {35, "tq2_0", 256, 66, false},
-    {39, "mxfp4", 32, 17, false},
+    {TENSOR_F32, "f32", 1, 4, true, true},
+    {TENSOR_F16, "f16", 1, 2, true, true},
+    {TENSOR_Q4_0, "q4_0", 32, 18, true, true},
+    {TENSOR_Q4_1, "q4_1", 32, 20, false, true},
+    {TENSOR_Q5_0, "q5_0", 32, 22, false, true},
+    {TENSOR_Q5_1, "q5_1", 32, 24, false, true},
+    {TENSOR_Q8_0, "q8_0", 32, 34, true, true},
+    {9, "q8_1", 32, 36, false, false},
+    {10, "q2_k", 256, 84, false, false},
+    {11, "q3_k", 256, 110, false, false},
+    {TENSOR_Q4_K, "q4_k", 256, 144, false, true},
+    {13, "q5_k", 256, 176, false, false},
+    {TENSOR_Q6_K, "q6_k", 256, 210, false, true},
+    {15, "q8_k", 256, 292, false, false},
+    {16, "iq2_xxs", 256, 66, false, false},
+    {17, "iq2_xs", 256, 74, false, false},
+    {18, "iq3_xxs", 256, 98, false, false},
+    {19, "iq1_s", 256, 50, false, false},
+    {20, "iq4_nl", 32, 18, false, false},
+    {21, "iq3_s", 256, 110, false, false},
+    {22, "iq2_s", 256, 82, false, false},
+    {23, "iq4_xs", 256, 136, false, false},
+    {24, "i8", 1, 1, false, false},
+    {25, "i16", 1, 2, false, false},
+    {26, "i32", 1, 4, false, false},
+    {27, "i64", 1, 8, false, false},
+    {28, "f64", 1, 8, false, false},
+    {29, "iq1_m", 256, 56, false, false},
+    {TENSOR_BF16, "bf16", 1, 2, true, true},
+    {34, "tq1_0", 256, 54, false, false},
+    {35, "tq2_0", 256, 66, false, false},
+    {39, "mxfp4", 32, 17, false, false},
     /* of safetensors */
-    {TENSOR_BOOL, "bool", 1, 1, false},
-    {TENSOR_U8, "u8", 1, 1, false},
-    {TENSOR_U16, "u16", 1, 2, false},
-    {TENSOR_U32, "u32", 1, 4, false},
-    {TENSOR_U64, "u64", 1, 8, false},
-    {TENSOR_F8_E4M3, "f8_e4m3", 1, 1, false},
-    {TENSOR_F8_E5M2, "f8_e5m2", 1, 1, false},
+    {TENSOR_BOOL, "bool", 1, 1, false, false},
+    {TENSOR_U8, "u8", 1, 1, false, false},
+    {TENSOR_U16, "u16", 1, 2, false, false},
+    {TENSOR_U32, "u32", 1, 4, false, false},
+    {TENSOR_U64, "u64", 1, 8, false, false},
+    {TENSOR_F8_E4M3, "f8_e4m3", 1, 1, false, false},
+    {TENSOR_F8_E5M2, "f8_e5m2", 1, 1, false, false},
 };
 
 const struct tensor_type_info *tensor_type_info(uint32_t ggml_type)
@@ -90,7 +87,7 @@ static float bits_float(uint32_t bits)
     return value;
 }
 
-static uint16_t f16_from_f32(float value)
+uint16_t f16_from_f32(float value)
 {
     uint32_t bits = float_bits(value);
     uint32_t sign = bits >> 16 & 0x8000u;
@@ -113,7 +110,7 @@ static uint16_t f16_from_f32(float value)
     return (uint16_t)(sign | (half + (rest > tie || (rest == tie && (half & 1u)))));
 }
 
-static float f16_to_f32(uint16_t half)
+float f16_to_f32(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
     uint32_t exponent = half >> 10 & 0x1fu, fraction = half & 0x3ffu;
@@ -145,50 +142,50 @@ static void store_u16(uint8_t *to, uint16_t value)
     to[1] = (uint8_t)(value >> 8);
 }
 
-/* The products are named so that no compiler may fuse them with what follows; not-a-number, which
- * ggml leaves undefined, becomes the lowest code. */
-static uint8_t quantize_nibble(float value, float inverse)
+/* weights NULL: naive */
+static void block_from_f32(enum tensor_type type, const float *from, const float *weights,
+                           uint8_t *to)
 {
-    float scaled = value * inverse;
-    float shifted = scaled + 8.5f;
-    if (!(shifted > 0))
-        return 0;
-    return shifted < 15.0f ? (uint8_t)shifted : 15;
+    const struct small_format *small = small_format(type);
+    union {
+        struct small_block small;
+        struct q4_k_block q4_k;
+        struct q6_k_block q6_k;
+    } block;
+    if (small) {
+        weights ? small_search(small, from, weights, &block.small)
+                : small_naive(small, from, &block.small);
+        small_pack(small, &block.small, to);
+    } else if (type == TENSOR_Q4_K) {
+        weights ? q4_k_search(from, weights, &block.q4_k) : q4_k_naive(from, &block.q4_k);
+        q4_k_pack(&block.q4_k, to);
+    } else {
+        weights ? q6_k_search(from, weights, &block.q6_k) : q6_k_naive(from, &block.q6_k);
+        q6_k_pack(&block.q6_k, to);
+    }
 }
 
-static void quantize_q4_0(const float *from, uint8_t *to)
+static void block_to_f32(enum tensor_type type, const uint8_t *from, float *to)
 {
-    float largest = 0, extreme = 0;
-    for (int i = 0; i < 32; i++) {
-        if (largest < fabsf(from[i])) {
-            largest = fabsf(from[i]);
-            extreme = from[i];
-        }
-    }
-    float scale = extreme / -8;
-    float inverse = scale != 0 ? 1.0f / scale : 0.0f;
-    store_u16(to, f16_from_f32(scale));
-    for (int i = 0; i < 16; i++)
-        to[2 + i] = (uint8_t)(quantize_nibble(from[i], inverse) |
-                              quantize_nibble(from[i + 16], inverse) << 4);
+    const struct small_format *small = small_format(type);
+    if (small)
+        small_decode(small, from, to);
+    else if (type == TENSOR_Q4_K)
+        q4_k_decode(from, to);
+    else
+        q6_k_decode(from, to);
 }
 
-static void quantize_q8_0(const float *from, uint8_t *to)
+/* NULL for types that are not made of blocks, or not converted. */
+static const struct tensor_type_info *block_info(enum tensor_type type)
 {
-    float largest = 0;
-    for (int i = 0; i < 32; i++)
-        largest = fmaxf(largest, fabsf(from[i]));
-    float scale = largest / 127;
-    float inverse = scale != 0 ? 1.0f / scale : 0.0f;
-    store_u16(to, f16_from_f32(scale));
-    for (int i = 0; i < 32; i++) {
-        float code = roundf(from[i] * inverse);
-        to[2 + i] = (uint8_t)(int8_t)(fabsf(code) <= 127 ? code : 0);
-    }
+    const struct tensor_type_info *info = tensor_type_info(type);
+    return info && info->block > 1 && info->converts ? info : NULL;
 }
 
 void tensor_from_f32(enum tensor_type type, const float *from, void *to, uint64_t k)
 {
+    const struct tensor_type_info *info = block_info(type);
     uint8_t *bytes = to;
     switch (type) {
     case TENSOR_F32: memcpy(to, from, k * sizeof(float)); break;
@@ -200,20 +197,34 @@ void tensor_from_f32(enum tensor_type type, const float *from, void *to, uint64_
         for (uint64_t i = 0; i < k; i++)
             store_u16(bytes + 2 * i, bf16_from_f32(from[i]));
         break;
-    case TENSOR_Q8_0:
-        for (uint64_t i = 0; i < k / 32; i++)
-            quantize_q8_0(from + 32 * i, bytes + 34 * i);
+    default:
+        for (uint64_t i = 0; info && i < k / info->block; i++)
+            block_from_f32(type, from + info->block * i, NULL, bytes + info->bytes * i);
         break;
-    case TENSOR_Q4_0:
-        for (uint64_t i = 0; i < k / 32; i++)
-            quantize_q4_0(from + 32 * i, bytes + 18 * i);
-        break;
-    default: break;
     }
+}
+
+void tensor_search_f32(enum tensor_type type, const float *from, const float *weights, void *to,
+                       uint64_t k)
+{
+    const struct tensor_type_info *info = block_info(type);
+    float ones[K_BLOCK];
+    uint8_t *bytes = to;
+
+    if (!info) {
+        tensor_from_f32(type, from, to, k);
+        return;
+    }
+    for (uint32_t i = 0; i < K_BLOCK; i++)
+        ones[i] = 1;
+    for (uint64_t i = 0; i < k / info->block; i++)
+        block_from_f32(type, from + info->block * i, weights ? weights + info->block * i : ones,
+                       bytes + info->bytes * i);
 }
 
 void tensor_to_f32(enum tensor_type type, const void *from, float *to, uint64_t k)
 {
+    const struct tensor_type_info *info = block_info(type);
     const uint8_t *bytes = from;
     switch (type) {
     case TENSOR_F32: memcpy(to, from, k * sizeof(float)); break;
@@ -225,19 +236,9 @@ void tensor_to_f32(enum tensor_type type, const void *from, float *to, uint64_t 
         for (uint64_t i = 0; i < k; i++)
             to[i] = bits_float((uint32_t)load_u16(bytes + 2 * i) << 16);
         break;
-    case TENSOR_Q8_0:
-        for (uint64_t i = 0; i < k; i++) {
-            const uint8_t *block = bytes + 34 * (i / 32);
-            to[i] = (float)(int8_t)block[2 + i % 32] * f16_to_f32(load_u16(block));
-        }
+    default:
+        for (uint64_t i = 0; info && i < k / info->block; i++)
+            block_to_f32(type, bytes + info->bytes * i, to + info->block * i);
         break;
-    case TENSOR_Q4_0:
-        for (uint64_t i = 0; i < k; i++) {
-            const uint8_t *block = bytes + 18 * (i / 32);
-            int code = block[2 + i % 16] >> (i % 32 < 16 ? 0 : 4) & 15;
-            to[i] = (float)(code - 8) * f16_to_f32(load_u16(block));
-        }
-        break;
-    default: break;
     }
 }

@@ -14,7 +14,12 @@ enum tensor_type {
     TENSOR_F32 = 0,
     TENSOR_F16 = 1,
     TENSOR_Q4_0 = 2,
+    TENSOR_Q4_1 = 3,
+    TENSOR_Q5_0 = 6,
+    TENSOR_Q5_1 = 7,
     TENSOR_Q8_0 = 8,
+    TENSOR_Q4_K = 12,
+    TENSOR_Q6_K = 14,
     TENSOR_BF16 = 30,
     /* Of safetensors, without a number in GGUF: for inspection. */
     TENSOR_BOOL = 1000,
@@ -32,6 +37,7 @@ struct tensor_type_info {
     uint32_t block;   /* elements a block */
     uint32_t bytes;   /* bytes a block */
     bool runs;        /* whether stapes has kernels for it */
+    bool converts;    /* to and from f32, by the functions below */
 };
 
 /* NULL if unknown. */
@@ -41,11 +47,16 @@ const struct tensor_type_info *tensor_type_by_name(const char *name);
 /* Bytes of `elements` (a multiple of the block) of a type. */
 uint64_t tensor_row_bytes(const struct tensor_type_info *type, uint64_t elements);
 
-/* Rows of k elements to and from f32; k is a multiple of the block. Rounding is ggml's reference
- * rounding bit for bit (quantize_row_q4_0_ref, quantize_row_q8_0_ref; f16 and bf16 to nearest
- * even). */
+/* Rows of k elements to and from f32; k is a multiple of the block; nothing for types that do not
+ * convert. Rounding is ggml's reference rounding bit for bit (its quantize_row_*_ref functions; f16
+ * and bf16 to nearest even). */
 void tensor_to_f32(enum tensor_type type, const void *from, float *to, uint64_t k);
 void tensor_from_f32(enum tensor_type type, const float *from, void *to, uint64_t k);
+/* As tensor_from_f32, but a block's scales (and mins) are searched for the least sum of weights[i] *
+ * error^2, with the weights (k of them, none negative; NULL: all 1) of the row's elements. It never
+ * exceeds that of tensor_from_f32. */
+void tensor_search_f32(enum tensor_type type, const float *from, const float *weights, void *to,
+                       uint64_t k);
 
 #define TENSOR_MAX_DIMS 4
 #define TENSOR_MAX_NAME 256
