@@ -39,9 +39,11 @@ struct file_out {
 
 enum status file_create(const struct log *log, const char *path, struct file_out *out);
 enum status file_append(struct file_out *out, const void *from, uint64_t bytes);
-/* To the disk, under its name. The file is closed whatever the result; removed unless OK. */
+/* To the disk and closed, still under the temporary name; removed unless OK. */
+enum status file_finish(struct file_out *out);
+/* To the disk, unless it is there, and under its name; removed unless OK. */
 enum status file_commit(struct file_out *out);
-/* Closes and removes it; nothing on a closed one. */
+/* Closes and removes it; nothing on a committed or zeroed one. */
 void file_discard(struct file_out *out);
 
 #endif

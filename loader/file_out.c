@@ -78,32 +78,42 @@ static void sync_directory(char *path)
     }
 }
 
-enum status file_commit(struct file_out *out)
+enum status file_finish(struct file_out *out)
 {
     int failed = fsync(out->fd) ? errno : 0;
     if (close(out->fd) && !failed)
         failed = errno;
     out->fd = -1;
-    if (!failed && rename(out->temporary, out->path))
-        failed = errno;
-    enum status status = OK;
-    if (failed) {
-        unlink(out->temporary);
-        status = log_error(out->log, ERROR_IO, "%s: %s", out->path, strerror(failed));
-    } else {
-        sync_directory(out->path);
+    if (!failed)
+        return OK;
+    enum status status = log_error(out->log, ERROR_IO, "%s: %s", out->path, strerror(failed));
+    file_discard(out);
+    return status;
+}
+
+enum status file_commit(struct file_out *out)
+{
+    enum status status = out->fd >= 0 ? file_finish(out) : OK;
+    if (status)
+        return status;
+    if (rename(out->temporary, out->path)) {
+        status = log_error(out->log, ERROR_IO, "%s: %s", out->path, strerror(errno));
+        file_discard(out);
+        return status;
     }
+    sync_directory(out->path);
     free(out->temporary);
     free(out->path);
     *out = (struct file_out){.fd = -1};
-    return status;
+    return OK;
 }
 
 void file_discard(struct file_out *out)
 {
-    if (out->fd < 0)
+    if (!out->temporary)
         return;
-    close(out->fd);
+    if (out->fd >= 0)
+        close(out->fd);
     unlink(out->temporary);
     free(out->temporary);
     free(out->path);

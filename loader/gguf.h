@@ -75,6 +75,9 @@ const char *gguf_element_string(const struct gguf_value *value, uint64_t index);
 struct gguf_writer;
 
 enum status gguf_writer_create(const struct log *log, const char *path, struct gguf_writer **out);
+/* Files of at most `max_bytes` each (or one tensor), named after the path: PATH without .gguf,
+ * -00001-of-0000N.gguf. Before gguf_writer_begin. */
+void gguf_writer_split(struct gguf_writer *writer, uint64_t max_bytes);
 /* Without gguf_writer_end before it, removes what was written. */
 void gguf_writer_destroy(struct gguf_writer **writer);
 
@@ -92,11 +95,15 @@ enum status gguf_write_value(struct gguf_writer *writer, const struct gguf_value
 /* dims as in struct tensor: the last one is contiguous and a multiple of the type's block. */
 enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t type,
                          uint32_t n_dims, const uint64_t *dims);
-/* Writes the header. No key and no tensor may follow. */
+/* Creates the file, under a temporary name, and writes the header. No key and no tensor may follow.
+ */
 enum status gguf_writer_begin(struct gguf_writer *writer);
+/* From gguf_writer_begin on: the files that will be there. */
+uint32_t gguf_writer_files(const struct gguf_writer *writer);
+const char *gguf_writer_path(const struct gguf_writer *writer, uint32_t file);
 /* The next bytes of the current tensor; the next one begins where it is complete. */
 enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t bytes);
-/* ERROR_ARGUMENT if a tensor is incomplete. The file is there, synchronized, when this returns OK.
+/* ERROR_ARGUMENT if a tensor is incomplete. The files are there, synchronized, when this returns OK.
  */
 enum status gguf_writer_end(struct gguf_writer *writer);
 

@@ -1,39 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include "loader/gguf.h"
+#define _POSIX_C_SOURCE 200809L
+#include "loader/gguf_writer.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT 32
-
-struct bytes {
-    uint8_t *data;
-    size_t size, capacity;
-};
-
-struct gguf_writer {
-    const struct log *log;
-    struct file_out file;
-    enum status status; /* the first error */
-    struct bytes values, infos;
-    uint64_t n_values;
-    struct tensor *tensors; /* offsets from the start of the data */
-    uint32_t n_tensors, capacity;
-    uint64_t data_bytes; /* of the declared tensors, with their padding */
-    uint32_t current;    /* the tensor being appended to */
-    uint64_t written;    /* of its bytes */
-    bool begun;
-};
-
-static enum status keep(struct gguf_writer *writer, enum status status)
+enum status gguf_writer_keep(struct gguf_writer *writer, enum status status)
 {
     if (!writer->status)
         writer->status = status;
     return writer->status;
 }
 
-static void put(struct gguf_writer *writer, struct bytes *to, const void *from, size_t bytes)
+void gguf_put(struct gguf_writer *writer, struct bytes *to, const void *from, size_t bytes)
 {
     if (writer->status || !bytes)
         return;
@@ -41,8 +20,8 @@ static void put(struct gguf_writer *writer, struct bytes *to, const void *from, 
         size_t capacity = MAX(to->capacity * 2, to->size + bytes + 4096);
         uint8_t *grown = realloc(to->data, capacity);
         if (!grown) {
-            keep(writer,
-                 log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->file.path));
+            gguf_writer_keep(
+                writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->path));
             return;
         }
         to->data = grown;
@@ -52,21 +31,21 @@ static void put(struct gguf_writer *writer, struct bytes *to, const void *from, 
     to->size += bytes;
 }
 
-static void put_u32(struct gguf_writer *writer, struct bytes *to, uint32_t value)
+void gguf_put_u32(struct gguf_writer *writer, struct bytes *to, uint32_t value)
 {
-    put(writer, to, &value, sizeof(value));
+    gguf_put(writer, to, &value, sizeof(value));
 }
 
-static void put_u64(struct gguf_writer *writer, struct bytes *to, uint64_t value)
+void gguf_put_u64(struct gguf_writer *writer, struct bytes *to, uint64_t value)
 {
-    put(writer, to, &value, sizeof(value));
+    gguf_put(writer, to, &value, sizeof(value));
 }
 
-static void put_string(struct gguf_writer *writer, struct bytes *to, const char *value)
+void gguf_put_string(struct gguf_writer *writer, struct bytes *to, const char *value)
 {
     size_t length = strlen(value);
-    put_u64(writer, to, length);
-    put(writer, to, value, length);
+    gguf_put_u64(writer, to, length);
+    gguf_put(writer, to, value, length);
 }
 
 enum status gguf_writer_create(const struct log *log, const char *path, struct gguf_writer **out)
@@ -75,35 +54,45 @@ enum status gguf_writer_create(const struct log *log, const char *path, struct g
     if (!writer)
         return log_error(log, ERROR_MEMORY, "%s: out of memory", path);
     writer->log = log;
-    enum status status = file_create(log, path, &writer->file);
-    if (status) {
+    writer->path = strdup(path);
+    if (!writer->path) {
         free(writer);
-        return status;
+        return log_error(log, ERROR_MEMORY, "%s: out of memory", path);
     }
     *out = writer;
     return OK;
+}
+
+void gguf_writer_split(struct gguf_writer *writer, uint64_t max_bytes)
+{
+    writer->max_bytes = max_bytes;
 }
 
 void gguf_writer_destroy(struct gguf_writer **writer)
 {
     if (!writer || !*writer)
         return;
-    file_discard(&(*writer)->file);
-    free((*writer)->values.data);
-    free((*writer)->infos.data);
-    free((*writer)->tensors);
-    free(*writer);
+    struct gguf_writer *w = *writer;
+    for (uint32_t i = 0; i < w->n_parts; i++) {
+        file_discard(&w->parts[i].file);
+        free(w->parts[i].path);
+    }
+    free(w->parts);
+    free(w->values.data);
+    free(w->tensors);
+    free(w->path);
+    free(w);
     *writer = NULL;
 }
 
 static bool begin_value(struct gguf_writer *writer, const char *key)
 {
     if (!writer->status && writer->begun)
-        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: a key after the header",
-                               writer->file.path));
+        gguf_writer_keep(writer, log_error(writer->log, ERROR_ARGUMENT,
+                                           "%s: a key after the header", writer->path));
     if (writer->status)
         return false;
-    put_string(writer, &writer->values, key);
+    gguf_put_string(writer, &writer->values, key);
     writer->n_values++;
     return true;
 }
@@ -112,8 +101,8 @@ static enum status put_single(struct gguf_writer *writer, const char *key, enum 
                               const void *value, size_t bytes)
 {
     if (begin_value(writer, key)) {
-        put_u32(writer, &writer->values, type);
-        put(writer, &writer->values, value, bytes);
+        gguf_put_u32(writer, &writer->values, type);
+        gguf_put(writer, &writer->values, value, bytes);
     }
     return writer->status;
 }
@@ -147,8 +136,8 @@ enum status gguf_write_bool(struct gguf_writer *writer, const char *key, bool va
 enum status gguf_write_string(struct gguf_writer *writer, const char *key, const char *value)
 {
     if (begin_value(writer, key)) {
-        put_u32(writer, &writer->values, GGUF_STRING);
-        put_string(writer, &writer->values, value);
+        gguf_put_u32(writer, &writer->values, GGUF_STRING);
+        gguf_put_string(writer, &writer->values, value);
     }
     return writer->status;
 }
@@ -172,20 +161,20 @@ static void put_elements(struct gguf_writer *writer, enum gguf_type type, const 
                          uint64_t count)
 {
     if (type != GGUF_STRING) {
-        put(writer, &writer->values, elements, count * element_bytes(type));
+        gguf_put(writer, &writer->values, elements, count * element_bytes(type));
         return;
     }
     for (uint64_t i = 0; i < count; i++)
-        put_string(writer, &writer->values, ((char *const *)elements)[i]);
+        gguf_put_string(writer, &writer->values, ((char *const *)elements)[i]);
 }
 
 enum status gguf_write_array(struct gguf_writer *writer, const char *key, enum gguf_type type,
                              const void *elements, uint64_t count)
 {
     if (begin_value(writer, key)) {
-        put_u32(writer, &writer->values, GGUF_ARRAY);
-        put_u32(writer, &writer->values, type);
-        put_u64(writer, &writer->values, count);
+        gguf_put_u32(writer, &writer->values, GGUF_ARRAY);
+        gguf_put_u32(writer, &writer->values, type);
+        gguf_put_u64(writer, &writer->values, count);
         put_elements(writer, type, elements, count);
     }
     return writer->status;
@@ -196,7 +185,7 @@ enum status gguf_write_value(struct gguf_writer *writer, const struct gguf_value
     if (value->array)
         return gguf_write_array(writer, value->key, value->type, value->data, value->count);
     if (begin_value(writer, value->key)) {
-        put_u32(writer, &writer->values, value->type);
+        gguf_put_u32(writer, &writer->values, value->type);
         put_elements(writer, value->type, value->data, 1);
     }
     return writer->status;
@@ -223,88 +212,22 @@ enum status gguf_declare(struct gguf_writer *writer, const char *name, uint32_t 
     if (writer->begun || !info || type >= TENSOR_BOOL || n_dims < 1 || n_dims > TENSOR_MAX_DIMS ||
         strlen(name) >= TENSOR_MAX_NAME || dims[n_dims - 1] % info->block ||
         !dims_product(n_dims, dims))
-        return keep(writer, log_error(writer->log, ERROR_ARGUMENT,
-                                      "%s: tensor %s cannot be written", writer->file.path, name));
+        return gguf_writer_keep(writer,
+                                log_error(writer->log, ERROR_ARGUMENT,
+                                          "%s: tensor %s cannot be written", writer->path, name));
     if (writer->n_tensors == writer->capacity) {
         uint32_t capacity = writer->capacity * 2 + 64;
         struct tensor *grown = realloc(writer->tensors, capacity * sizeof(*grown));
         if (!grown)
-            return keep(writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory",
-                                          writer->file.path));
+            return gguf_writer_keep(
+                writer, log_error(writer->log, ERROR_MEMORY, "%s: out of memory", writer->path));
         writer->tensors = grown;
         writer->capacity = capacity;
     }
-    struct tensor *tensor = &writer->tensors[writer->n_tensors];
-    *tensor = (struct tensor){.type = type, .n_dims = n_dims, .offset = writer->data_bytes};
+    struct tensor *tensor = &writer->tensors[writer->n_tensors++];
+    *tensor = (struct tensor){.type = type, .n_dims = n_dims};
     memcpy(tensor->name, name, strlen(name) + 1);
     memcpy(tensor->dims, dims, n_dims * sizeof(*dims));
     tensor->bytes = tensor_row_bytes(info, tensor_elements(tensor));
-    put_string(writer, &writer->infos, name);
-    put_u32(writer, &writer->infos, n_dims);
-    for (uint32_t i = n_dims; i-- > 0;) /* the file begins with the contiguous one */
-        put_u64(writer, &writer->infos, dims[i]);
-    put_u32(writer, &writer->infos, type);
-    put_u64(writer, &writer->infos, tensor->offset);
-    writer->data_bytes += align_up(tensor->bytes, ALIGNMENT);
-    writer->n_tensors++;
-    return writer->status;
-}
-
-static enum status pad(struct gguf_writer *writer, uint64_t written)
-{
-    static const uint8_t zeros[ALIGNMENT];
-    return file_append(&writer->file, zeros, align_up(written, ALIGNMENT) - written);
-}
-
-enum status gguf_writer_begin(struct gguf_writer *writer)
-{
-    struct bytes head = {0};
-    put(writer, &head, "GGUF", 4);
-    put_u32(writer, &head, 3);
-    put_u64(writer, &head, writer->n_tensors);
-    put_u64(writer, &head, writer->n_values);
-    if (!writer->status)
-        keep(writer, file_append(&writer->file, head.data, head.size));
-    if (!writer->status)
-        keep(writer, file_append(&writer->file, writer->values.data, writer->values.size));
-    if (!writer->status)
-        keep(writer, file_append(&writer->file, writer->infos.data, writer->infos.size));
-    if (!writer->status)
-        keep(writer, pad(writer, head.size + writer->values.size + writer->infos.size));
-    free(head.data);
-    writer->begun = true;
-    return writer->status;
-}
-
-enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t bytes)
-{
-    const uint8_t *at = from;
-    while (!writer->status && bytes > 0) {
-        if (!writer->begun || writer->current == writer->n_tensors)
-            return keep(writer, log_error(writer->log, ERROR_ARGUMENT,
-                                          "%s: more data than declared", writer->file.path));
-        uint64_t size = writer->tensors[writer->current].bytes;
-        uint64_t n = MIN(bytes, size - writer->written);
-        if (keep(writer, file_append(&writer->file, at, n)))
-            break;
-        at += n;
-        bytes -= n;
-        writer->written += n;
-        if (writer->written == size) {
-            keep(writer, pad(writer, size));
-            writer->current++;
-            writer->written = 0;
-        }
-    }
-    return writer->status;
-}
-
-enum status gguf_writer_end(struct gguf_writer *writer)
-{
-    if (!writer->status && (!writer->begun || writer->current != writer->n_tensors))
-        keep(writer, log_error(writer->log, ERROR_ARGUMENT, "%s: tensors are incomplete",
-                               writer->file.path));
-    if (!writer->status)
-        keep(writer, file_commit(&writer->file));
     return writer->status;
 }
