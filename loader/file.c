@@ -47,10 +47,29 @@ fail:
 
 void file_close(struct file *file)
 {
-    if (file->fd >= 0)
+    for (uint32_t i = 0; i < file->n_shards; i++)
+        close(file->shards[i].fd);
+    if (file->fd >= 0 && !file->n_shards)
         close(file->fd);
+    free(file->shards);
     free(file->path);
     *file = (struct file){.fd = -1};
+}
+
+/* The descriptor that holds byte `offset`; *at is where in it, *left how many bytes follow there.
+ */
+static int locate(const struct file *file, uint64_t offset, uint64_t *at, uint64_t *left)
+{
+    uint32_t i = 0;
+    *at = offset;
+    *left = file->size - offset;
+    if (!file->n_shards)
+        return file->fd;
+    while (offset - file->shards[i].start >= file->shards[i].bytes)
+        i++;
+    *at = offset - file->shards[i].start;
+    *left = file->shards[i].bytes - *at;
+    return file->shards[i].fd;
 }
 
 enum status file_read(const struct log *log, const struct file *file, const char *what,
@@ -63,7 +82,9 @@ enum status file_read(const struct log *log, const struct file *file, const char
         return log_error(log, ERROR_IO, "%s: %s%sends before byte %llu", file->path, part, colon,
                          (unsigned long long)(offset + bytes));
     while (bytes > 0) {
-        ssize_t n = pread(file->fd, at, (size_t)MIN(bytes, READ_MAX), (off_t)offset);
+        uint64_t from, left;
+        int fd = locate(file, offset, &from, &left);
+        ssize_t n = pread(fd, at, (size_t)MIN(MIN(bytes, left), READ_MAX), (off_t)from);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -7,15 +7,31 @@
 
 #include "runtime/base.h"
 
-/* A regular file opened for reading. */
+/* One of the files that make up a longer one. */
+struct file_shard {
+    int fd;
+    uint64_t start, bytes; /* in the whole */
+};
+
+/* A regular file opened for reading, or several that are read as one. */
 struct file {
-    int fd;        /* -1: closed */
+    int fd;        /* -1: closed; the first one's of several */
     uint64_t size; /* when it was opened */
-    char *path;
+    char *path;    /* for messages; of several, "x-aa..x-ac" */
+    struct file_shard *shards;
+    uint32_t n_shards; /* 0: one file */
 };
 
 /* Directories, pipes and devices are refused. On error *out is closed. */
 enum status file_open(const struct log *log, const char *path, struct file *out);
+/* The first one of the files that split(1) made of a GGUF, if `path` is any of them (x-aa, x-ab,
+ * ...), or a directory of shard-aa, shard-ab, ... and without a config.json: *out is the caller's
+ * to free. NULL for other paths. */
+enum status file_find_shards(const struct log *log, const char *path, char **out);
+/* That one and those that follow it; a gap is an error. */
+enum status file_open_shards(const struct log *log, const char *first, struct file *out);
+/* Whether `path` is this file, or one of its shards. */
+bool file_is(const struct file *file, const char *path);
 void file_close(struct file *file);
 /* All of [offset, offset + bytes); ERROR_IO names the file, and the part of it that `what` says
  * (NULL: none). */

@@ -22,7 +22,9 @@ enum status source_add_file(struct source *source, const char *path, uint32_t *i
     if (!grown)
         return out_of_memory(source);
     source->files = grown;
-    enum status status = file_open(&source->log, path, &grown[source->n_files]);
+    enum status status =
+        source->shards ? file_open_shards(&source->log, source->shards, &grown[source->n_files])
+                       : file_open(&source->log, path, &grown[source->n_files]);
     if (status)
         return status;
     *index = source->n_files++;
@@ -127,11 +129,18 @@ static enum status find_kind(struct source *source)
     struct file file;
     uint8_t head[9] = {0};
 
+    enum status status = file_find_shards(&source->log, source->path, &source->shards);
+    if (status)
+        return status;
+    if (source->shards) {
+        source->kind = SOURCE_GGUF;
+        return OK;
+    }
     if (path_is_directory(source->path)) {
         source->kind = SOURCE_DIRECTORY;
         return OK;
     }
-    enum status status = file_open(&source->log, source->path, &file);
+    status = file_open(&source->log, source->path, &file);
     if (status)
         return status;
     uint64_t size = file.size;
@@ -200,6 +209,7 @@ void source_close(struct source **source)
     free(s->config_path);
     free(s->mimi_config_path);
     free(s->tokenizer_path);
+    free(s->shards);
     free(s->path);
     free(s);
     *source = NULL;
@@ -254,6 +264,14 @@ enum status source_read(const struct source *source, const struct tensor *tensor
     snprintf(what, sizeof(what), "tensor %s", tensor->name);
     return file_read(&source->log, &source->files[tensor->file], what, tensor->offset + offset, to,
                      bytes);
+}
+
+bool source_is(const struct source *source, const char *path)
+{
+    for (uint32_t i = 0; i < source->n_files; i++)
+        if (file_is(&source->files[i], path))
+            return true;
+    return false;
 }
 
 const char *source_file(const struct source *source, uint32_t file)

@@ -14,6 +14,7 @@ struct source {
     struct log log;
     enum source_kind kind;
     char *path;
+    char *shards; /* the first one, where the path is a GGUF in byte shards; else NULL */
     struct file *files;
     uint32_t n_files;
     struct tensor *tensors;

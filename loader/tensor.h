@@ -76,7 +76,7 @@ uint64_t tensor_elements(const struct tensor *tensor);
 
 /* --- Sources
  * -------------------------------------------------------------------------------------- A GGUF
- * file, a split GGUF (any of its files given), or a checkpoint directory as downloaded
+ * file, a split GGUF or one in byte shards (any of its files given), or a checkpoint directory as downloaded
  * (config.json, safetensors single or sharded, Mimi, SentencePiece model), or one safetensors file
  * (for inspection: no config). Headers only are read and checked: every count, size, offset, name,
  * alignment and overlap against the files' real lengths. Mimi's tensors of a directory get the
@@ -99,6 +99,8 @@ const struct tensor *source_find(const struct source *source, const char *name);
  */
 enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset,
                         void *to, uint64_t bytes);
+/* Whether `path` is one of the files that the tensors are in. */
+bool source_is(const struct source *source, const char *path);
 /* The path of a tensor's file, for messages. */
 const char *source_file(const struct source *source, uint32_t file);
 
