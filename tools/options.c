@@ -88,6 +88,17 @@ static bool wrong_value(const struct command *command, const struct option_row *
     return false;
 }
 
+static bool add_item(const struct command *command, const struct option_row *row,
+                     const char *string, struct option_list *list)
+{
+    if (list->n == OPTION_LIST_MAX) {
+        options_error(command, "--%s is there more than %d times", row->name, OPTION_LIST_MAX);
+        return false;
+    }
+    list->items[list->n++] = string;
+    return true;
+}
+
 static bool set_value(const struct command *command, const struct option_row *row,
                       const char *string, void *options)
 {
@@ -102,6 +113,10 @@ static bool set_value(const struct command *command, const struct option_row *ro
     case OPTION_INTEGER: valid = parse_integer(string, row->min, row->max, at); break;
     case OPTION_SIZE: valid = parse_size(string, at); break;
     case OPTION_CHOICE: valid = parse_choice(string, row->choices, at); break;
+    case OPTION_LIST:
+        if (*string)
+            return add_item(command, row, string, at);
+        break;
     }
     return valid || wrong_value(command, row, string);
 }

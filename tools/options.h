@@ -16,6 +16,14 @@ enum option_kind {
     OPTION_INTEGER, /* int64_t, min to max */
     OPTION_SIZE,    /* uint64_t bytes, with K, M, G or T */
     OPTION_CHOICE,  /* int, the index in choices */
+    OPTION_LIST, /* struct option_list: strings, none empty; the option may be there repeatedly */
+};
+
+enum { OPTION_LIST_MAX = 64 };
+
+struct option_list {
+    size_t n;
+    const char *items[OPTION_LIST_MAX];
 };
 
 struct option_row {
