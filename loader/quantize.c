@@ -1,42 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "loader/quantize.h"
+#include "loader/quantize_job.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "loader/config.h"
-#include "loader/gguf.h"
-#include "loader/tokenizer_parts.h"
-
-#define CHUNK_BYTES (1u << 20) /* of f32 */
-
-/* A tensor to be written: one of the source's, or several joined along the first dimension. */
-struct output {
-    char name[TENSOR_MAX_NAME];
-    uint32_t type;
-    uint32_t first_part, n_parts;
-    uint32_t n_dims;
-    uint64_t dims[TENSOR_MAX_DIMS];
-};
-
-struct job {
-    const struct log *log;
-    const struct quantize_progress *progress;
-    struct source *source;
-    struct model_config config;
-    struct tokenizer *tokenizer;
-    struct gguf_writer *writer;
-    enum tensor_type type;
-    struct output *outputs; /* at most one a tensor of the source, as the parts */
-    const struct tensor **parts;
-    uint32_t n_outputs, n_parts;
-    uint64_t done_bytes, total_bytes;
-    uint8_t *bytes; /* CHUNK_BYTES each */
-    float *floats;
-};
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -138,28 +106,6 @@ static enum status join_parts(struct job *job, const struct tensor *first, size_
     }
 }
 
-/* Matrices of the LM take the type asked for; norms and vectors f32; Mimi, which runs in f32, keeps
- * what it has. */
-static void choose_type(const struct job *job, struct output *out)
-{
-    const struct tensor_type_info *wanted = tensor_type_info(job->type);
-    bool matrix = out->n_dims == 2 && out->dims[0] > 1 && out->dims[1] > 1;
-
-    out->type = TENSOR_F32;
-    if (job->type == TENSOR_F32)
-        return;
-    if (starts_with(out->name, "mimi.")) {
-        out->type = job->parts[out->first_part]->type;
-    } else if (matrix && out->dims[1] % wanted->block == 0) {
-        out->type = job->type;
-    } else if (matrix) {
-        out->type = TENSOR_F16;
-        log_write(job->log, LOG_INFO,
-                  "%s: %" PRIu64 " columns are no multiple of %s's %" PRIu32 ": f16", out->name,
-                  out->dims[1], wanted->name, wanted->block);
-    }
-}
-
 static enum status add_output(struct job *job, const struct tensor *tensor)
 {
     const struct tensor_type_info *type = tensor_type_info(tensor->type);
@@ -171,9 +117,8 @@ static enum status add_output(struct job *job, const struct tensor *tensor)
     long index = part_index(tensor->name, &stem, &joined);
     if (!is_needed(job, tensor->name) || index > 0) /* written with part 0 */
         return OK;
-    if (!type || !type->runs || !tensor->bytes)
-        return log_error(job->log, ERROR_UNSUPPORTED,
-                         "%s: tensor %s is %s, expected f32, f16, bf16, q8_0 or q4_0",
+    if (!type || !type->converts || !tensor->bytes)
+        return log_error(job->log, ERROR_UNSUPPORTED, "%s: tensor %s is %s, which is not read",
                          source_file(job->source, tensor->file), tensor->name,
                          !tensor->bytes ? "empty"
                          : type         ? type->name
@@ -184,71 +129,13 @@ static enum status add_output(struct job *job, const struct tensor *tensor)
     job->parts[job->n_parts++] = tensor;
     if (index == 0)
         status = join_parts(job, tensor, stem, joined, out);
-    if (!status)
-        choose_type(job, out);
+    if (status || !job_in_scope(job, out->name))
+        return status;
+    status = job_choose_type(job, out);
     for (uint32_t i = 0; i < out->n_parts; i++)
         job->total_bytes += job->parts[out->first_part + i]->bytes;
     job->n_outputs++;
     return status;
-}
-
-static enum status check_values(const struct job *job, const struct tensor *tensor, uint32_t to,
-                                uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++) {
-        float value = job->floats[i];
-        bool fits =
-            to == TENSOR_F16 ? !isfinite(value) || fabsf(value) < 65520.0f : isfinite(value);
-        if (!fits)
-            return log_error(job->log, ERROR_FORMAT, "%s: tensor %s holds %g, which %s does not",
-                             source_file(job->source, tensor->file), tensor->name, (double)value,
-                             tensor_type_info(to)->name);
-    }
-    return OK;
-}
-
-/* `n` elements from element `at` on, whole blocks of both types. */
-static enum status convert_chunk(struct job *job, const struct tensor *tensor, uint32_t to,
-                                 uint64_t at, uint64_t n)
-{
-    const struct tensor_type_info *from_type = tensor_type_info(tensor->type),
-                                  *to_type = tensor_type_info(to);
-    uint64_t bytes = tensor_row_bytes(from_type, n);
-
-    enum status status =
-        source_read(job->source, tensor, tensor_row_bytes(from_type, at), job->bytes, bytes);
-    if (!status && tensor->type != to) { /* the same type stays bit for bit the same */
-        tensor_to_f32(from_type->type, job->bytes, job->floats, n);
-        if (to == TENSOR_F16 || to_type->block > 1)
-            status = check_values(job, tensor, to, n);
-        if (!status)
-            tensor_from_f32(to_type->type, job->floats, job->bytes, n);
-    }
-    if (!status)
-        status = gguf_append(job->writer, job->bytes, tensor_row_bytes(to_type, n));
-    if (status)
-        return status;
-    job->done_bytes += bytes;
-    if (job->progress && job->progress->report &&
-        !job->progress->report(job->progress->user, job->done_bytes, job->total_bytes,
-                               tensor->name))
-        return ERROR_AGAIN;
-    return OK;
-}
-
-static enum status write_output(struct job *job, const struct output *out)
-{
-    const uint64_t most = CHUNK_BYTES / sizeof(float); /* a multiple of every block */
-    for (uint32_t i = 0; i < out->n_parts; i++) {
-        const struct tensor *part = job->parts[out->first_part + i];
-        uint64_t elements = tensor_elements(part);
-        for (uint64_t at = 0; at < elements; at += most) {
-            enum status status = convert_chunk(job, part, out->type, at, MIN(most, elements - at));
-            if (status)
-                return status;
-        }
-    }
-    return OK;
 }
 
 static enum status write_tokenizer(struct job *job)
@@ -270,7 +157,12 @@ static uint32_t file_type(enum tensor_type type)
     switch (type) {
     case TENSOR_F16: return 1;
     case TENSOR_Q4_0: return 2;
+    case TENSOR_Q4_1: return 3;
     case TENSOR_Q8_0: return 7;
+    case TENSOR_Q5_0: return 8;
+    case TENSOR_Q5_1: return 9;
+    case TENSOR_Q4_K: return 14;
+    case TENSOR_Q6_K: return 18;
     case TENSOR_BF16: return 32;
     default: return 0;
     }
@@ -279,14 +171,16 @@ static uint32_t file_type(enum tensor_type type)
 static enum status write_header(struct job *job)
 {
     config_write(job->writer, &job->config);
-    gguf_write_u32(job->writer, "general.file_type", file_type(job->type));
+    gguf_write_u32(job->writer, "general.file_type", file_type(job->options->type->type));
     gguf_write_u32(job->writer, "general.quantization_version", 2);
     enum status status = write_tokenizer(job);
     for (uint32_t i = 0; i < job->n_outputs && !status; i++) {
         const struct output *out = &job->outputs[i];
         status = gguf_declare(job->writer, out->name, out->type, out->n_dims, out->dims);
     }
-    return status ? status : gguf_writer_begin(job->writer);
+    if (!status)
+        status = gguf_writer_begin(job->writer);
+    return status;
 }
 
 static enum status plan_outputs(struct job *job)
@@ -296,13 +190,19 @@ static enum status plan_outputs(struct job *job)
 
     job->outputs = calloc(n + 1, sizeof(*job->outputs));
     job->parts = calloc(n + 1, sizeof(*job->parts));
-    job->bytes = malloc(CHUNK_BYTES);
-    job->floats = malloc(CHUNK_BYTES);
-    if (!job->outputs || !job->parts || !job->bytes || !job->floats)
+    job->rule_used = calloc(job->options->n_rules + 1, sizeof(bool));
+    job->scope_used = calloc(job->options->n_scopes + 1, sizeof(bool));
+    if (!job->outputs || !job->parts || !job->rule_used || !job->scope_used)
         return log_error(job->log, ERROR_MEMORY, "%s: out of memory", source_path(job->source));
     for (uint32_t i = 0; i < n && !status; i++)
         status = add_output(job, source_tensor(job->source, i));
-    return status;
+    if (status)
+        return status;
+    job_warn(job);
+    if (job->n_outputs == 0)
+        return log_error(job->log, ERROR_ARGUMENT, "%s: no tensor is left to write",
+                         source_path(job->source));
+    return OK;
 }
 
 static enum status open_source(struct job *job, const char *from)
@@ -319,31 +219,89 @@ static enum status open_source(struct job *job, const char *from)
     return status;
 }
 
-enum status quantize_file(const struct log *log, const char *from, const char *to,
-                          enum tensor_type type, const struct quantize_progress *progress)
+/* Replacing it would work, but who names the input for the output has mistaken one for the other.
+ */
+static enum status check_target(const struct job *job)
 {
-    struct job job = {.log = log, .progress = progress, .type = type};
-    const struct tensor_type_info *info = tensor_type_info(type);
+    for (uint32_t i = 0; i < gguf_writer_files(job->writer); i++)
+        if (source_is(job->source, gguf_writer_path(job->writer, i)))
+            return log_error(job->log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output",
+                             gguf_writer_path(job->writer, i));
+    return OK;
+}
 
-    if (!info || !info->runs)
-        return log_error(log, ERROR_ARGUMENT, "the types are f32, f16, bf16, q8_0 and q4_0");
-    enum status status = open_source(&job, from);
+static enum status check_options(const struct log *log, const struct quantize_options *options)
+{
+    const struct tensor_type_info *types[] = {options->type, options->embeddings,
+                                              options->output_head, options->mimi};
+    bool valid = options->type != NULL;
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        valid = valid && (!types[i] || types[i]->converts);
+    for (size_t i = 0; i < options->n_rules; i++)
+        valid = valid && options->rules[i].pattern && options->rules[i].type &&
+                options->rules[i].type->converts;
+    return valid ? OK : log_error(log, ERROR_ARGUMENT, "a type that cannot be written");
+}
+
+static void close_job(struct job *job)
+{
+    converter_destroy(&job->converter);
+    pool_destroy(&job->pool);
+    gguf_writer_destroy(&job->writer);
+    tokenizer_close(&job->tokenizer);
+    source_close(&job->source);
+    free(job->outputs);
+    free(job->parts);
+    free(job->rule_used);
+    free(job->scope_used);
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+    const struct quantize_group *x = a, *y = b;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return (x->type > y->type) - (x->type < y->type);
+}
+
+static void fill_summary(struct job *job, struct quantize_summary *summary)
+{
+    job->summary.read_bytes = job->done_bytes;
+    job->summary.n_files = gguf_writer_files(job->writer);
+    job->summary.threads = pool_threads(job->pool);
+    qsort(job->summary.groups, job->summary.n_groups, sizeof(job->summary.groups[0]),
+          compare_groups);
+    *summary = job->summary;
+}
+
+enum status quantize_file(const struct log *log, const char *from, const char *to,
+                          const struct quantize_options *options, struct quantize_summary *summary)
+{
+    struct job job = {.log = log, .options = options};
+
+    enum status status = check_options(log, options);
+    if (!status)
+        status = open_source(&job, from);
     if (!status)
         status = plan_outputs(&job);
     if (!status)
+        status = pool_create(log, options->threads, &job.pool);
+    if (!status)
+        status = converter_create(&job);
+    if (!status)
         status = gguf_writer_create(log, to, &job.writer);
     if (!status)
+        gguf_writer_split(job.writer, options->split_max_bytes);
+    if (!status)
         status = write_header(&job);
+    if (!status)
+        status = check_target(&job);
     for (uint32_t i = 0; i < job.n_outputs && !status; i++)
-        status = write_output(&job, &job.outputs[i]);
+        status = converter_write(&job, &job.outputs[i]);
     if (!status)
         status = gguf_writer_end(job.writer);
-    gguf_writer_destroy(&job.writer);
-    tokenizer_close(&job.tokenizer);
-    source_close(&job.source);
-    free(job.outputs);
-    free(job.parts);
-    free(job.bytes);
-    free(job.floats);
+    if (!status && summary)
+        fill_summary(&job, summary);
+    close_job(&job);
     return status;
 }

@@ -1,25 +1,65 @@
 /* SPDX-License-Identifier: MIT
  *
- * One GGUF from a checkpoint: LM, Mimi (its encoding side), tokenizer and configuration, with the
- * LM's matrices in one element type, by ggml's reference rounding. See docs/gguf.md.
+ * One GGUF from a checkpoint: LM, Mimi (its encoding side), tokenizer and configuration, with each
+ * group of tensors in an element type. See docs/gguf.md.
  */
 #ifndef STAPES_LOADER_QUANTIZE_H
 #define STAPES_LOADER_QUANTIZE_H
 
 #include "loader/tensor.h"
 
-struct quantize_progress {
+enum quantize_method {
+    QUANTIZE_NAIVE, /* tensor_from_f32: ggml's reference rounding */
+    QUANTIZE_MSE,   /* tensor_search_f32: the scales of the least squared error */
+};
+
+/* A type for the tensors whose name the pattern matches, as fnmatch does. */
+struct quantize_rule {
+    const char *pattern;
+    const struct tensor_type_info *type;
+};
+
+struct quantize_options {
+    const struct tensor_type_info *type; /* of the LM's matrices; needed */
+    /* NULL: as `type`; Mimi's tensors as they are, f32 with the type f32 */
+    const struct tensor_type_info *embeddings, *output_head, *mimi;
+    const struct quantize_rule *rules; /* over all of these, the last one that matches */
+    size_t n_rules;
+    const char *const *scopes; /* only tensors that match one of them are written; none: all */
+    size_t n_scopes;
+    enum quantize_method method;
+    uint64_t split_max_bytes; /* of a file, see gguf_writer_split; 0: one file */
+    uint32_t threads;         /* 0: one a core */
     /* May be NULL. Bytes are those read from the source; `tensor` is the one being written. Returns
      * false to stop: quantize_file removes what it wrote and returns ERROR_AGAIN. */
-    bool (*report)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
+    bool (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes, const char *tensor);
     void *user;
 };
 
+/* Tensors of one kind and type. */
+struct quantize_group {
+    const char *name;
+    uint32_t order; /* of the kind */
+    uint32_t type;
+    uint64_t tensors, elements, bytes;
+    double squares, errors; /* sums over the elements: x^2, (written - x)^2 */
+};
+
+#define QUANTIZE_MAX_GROUPS 128
+
+struct quantize_summary {
+    struct quantize_group groups[QUANTIZE_MAX_GROUPS]; /* by kind */
+    uint32_t n_groups;
+    uint64_t read_bytes;
+    uint32_t n_files, threads;
+};
+
 /* from: a checkpoint directory or a GGUF. to: the file to write; it appears (or is replaced) only
- * when complete. type: f32, f16, bf16, q8_0 or q4_0. Matrices whose width is no multiple of the
- * type's block become f16 (told through `log`, LOG_INFO). Memory stays bounded. progress may be
- * NULL. */
+ * when complete, and must be none of the source's. Tensors whose rows are no multiple of their
+ * type's block take a smaller block or f16 (told through `log`, LOG_INFO). What does not depend on
+ * rules and types: norms, biases, vectors and codebooks are f32. Memory stays bounded; the result
+ * does not depend on the number of threads. *summary (may be NULL) is set only on success. */
 enum status quantize_file(const struct log *log, const char *from, const char *to,
-                          enum tensor_type type, const struct quantize_progress *progress);
+                          const struct quantize_options *options, struct quantize_summary *summary);
 
 #endif

@@ -36,6 +36,9 @@ void write_file(const char *path, const void *bytes, size_t size);
 /* The caller's to free. */
 void *read_file(const char *path, size_t *size);
 
+/* The scratch directory "model" as links to a golden's files. */
+void link_golden(struct test *test, const char *preset);
+
 /* Opens, reads every tensor, closes: whatever the file holds, this must not crash. */
 enum status open_and_read(struct test *test, const char *path);
 /* Writes `size` bytes with changes: cut at every length; then `flips` times with some bytes

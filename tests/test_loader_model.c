@@ -1,29 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * Checkpoint directories, configurations, the quantizer. Each case is a golden with one thing
+ * Checkpoint directories, configurations. Each case is a golden with one thing
  * changed.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "loader/config.h"
-#include "loader/gguf.h"
 #include "loader/json.h"
-#include "loader/quantize.h"
 #include "loader/tokenizer.h"
 #include "tests/test_loader.h"
 
 static const char *const presets[] = {"stt-tiny", "moshi-tiny"};
 
-/* The scratch directory "model" as links to a golden's files. */
-static void link_golden(struct test *test, const char *preset)
+void link_golden(struct test *test, const char *preset)
 {
     static const char *const names[] = {"config.json",
                                         "mimi_config.json",
@@ -413,207 +407,4 @@ void test_config(struct test *test)
     EXPECT(read_config(test, path, &config), ERROR_UNSUPPORTED, "config.json", "safetensors alone");
     EXPECT(read_config(test, scratch(test, "sample.gguf"), &config), ERROR_UNSUPPORTED, "\"test\"",
            "another architecture");
-}
-
-/* --- Quantizing
- * --------------------------------------------------------------------------------------- */
-
-/* The tensor as quantize_file should have written it. */
-static bool is_converted(const struct source *from, const struct tensor *was,
-                         const struct source *to, const struct tensor *is)
-{
-    uint64_t n = tensor_elements(was);
-    uint8_t *raw = malloc(was->bytes), *expected = malloc(n * 4), *got = malloc(is->bytes);
-    float *values = malloc(n * 4);
-    bool same = raw && expected && got && values && tensor_elements(is) == n &&
-                !source_read(from, was, 0, raw, was->bytes) &&
-                !source_read(to, is, 0, got, is->bytes);
-    if (same) {
-        tensor_to_f32((enum tensor_type)was->type, raw, values, n);
-        tensor_from_f32((enum tensor_type)is->type, values, expected, n);
-        same = !memcmp(expected, got, is->bytes);
-    }
-    if (same && was->type == is->type)
-        same = !memcmp(raw, got, is->bytes);
-    free(values);
-    free(got);
-    free(expected);
-    free(raw);
-    return same;
-}
-
-static void check_quantized(struct test *test, const char *from_path, const char *to_path,
-                            enum tensor_type type)
-{
-    struct model_config config, quantized;
-    struct source *from, *to;
-    struct tokenizer *a, *b;
-
-    if (!EXPECT(source_open(&test->log, from_path, &from), OK, "", from_path))
-        return;
-    if (!EXPECT(source_open(&test->log, to_path, &to), OK, "", to_path)) {
-        source_close(&from);
-        return;
-    }
-    EXPECT(config_read(&test->log, from, &config), OK, "", from_path);
-    EXPECT(config_read(&test->log, to, &quantized), OK, "", to_path);
-    config.mimi.n_q = quantized.mimi.n_q;                     /* only those that the model reads */
-    memcpy(config.name, quantized.name, sizeof(config.name)); /* a directory's is its own */
-    CHECK(!memcmp(&config, &quantized, sizeof(config)), "%s: the configuration differs", to_path);
-    for (uint32_t i = 0; i < source_count(to); i++) {
-        const struct tensor *is = source_tensor(to, i), *was = source_find(from, is->name);
-        bool matrix = was && was->n_dims == 2 && strncmp(is->name, "mimi.", 5);
-        uint32_t expected = !matrix ? (uint32_t)TENSOR_F32
-                            : tensor_type_info(type)->block > 1 && was->dims[1] % 32 ? TENSOR_F16
-                                                                                     : type;
-        CHECK(was && is->type == expected && is_converted(from, was, to, is),
-              "%s: tensor %s differs", to_path, is->name);
-    }
-    CHECK(source_find(to, "mimi.quantizer.rvq_first.input_proj.weight") &&
-              !source_find(to, "mimi.quantizer.rvq_first.output_proj.weight") &&
-              !source_find(to, "mimi.decoder.model.0.conv.conv.weight"),
-          "%s: tensors of Mimi", to_path);
-    EXPECT(tokenizer_open(&test->log, from, &a), OK, "", from_path);
-    EXPECT(tokenizer_open(&test->log, to, &b), OK, "", to_path);
-    bool same = tokenizer_size(a) == tokenizer_size(b);
-    for (uint32_t i = 0; same && i < tokenizer_size(a); i++)
-        same = !strcmp(tokenizer_piece(a, i), tokenizer_piece(b, i)) &&
-               tokenizer_score(a, i) == tokenizer_score(b, i) &&
-               tokenizer_type(a, i) == tokenizer_type(b, i);
-    CHECK(same, "%s: the tokenizer differs", to_path);
-    tokenizer_close(&a);
-    tokenizer_close(&b);
-    source_close(&from);
-    source_close(&to);
-}
-
-static bool stop_halfway(void *user, uint64_t done, uint64_t total, const char *tensor)
-{
-    *(uint64_t *)user = total;
-    return !tensor || done < total / 2;
-}
-
-/* A model whose metadata is damaged: an error with a message, or a model. */
-static void check_damaged_model(struct test *test, const char *path)
-{
-    size_t size;
-    uint8_t *bytes = read_file(path, &size), *copy = malloc(size);
-    const char *damaged = scratch(test, "damaged_model.gguf");
-
-    for (int i = 0; copy && i < 400; i++) {
-        struct model_config config;
-        struct source *source = NULL;
-        struct tokenizer *tokenizer = NULL;
-        memcpy(copy, bytes, size);
-        for (int j = 0; j <= i % 3; j++)
-            copy[24 + test_random(test) % 9000] = (uint8_t)test_random(test);
-        write_file(damaged, copy, size);
-        enum status status = source_open(&test->log, damaged, &source);
-        if (!status)
-            status = config_read(&test->log, source, &config);
-        if (!status)
-            status = tokenizer_open(&test->log, source, &tokenizer);
-        CHECK(!status || test->messages[0], "an error without a message");
-        test->messages[0] = 0;
-        tokenizer_close(&tokenizer);
-        source_close(&source);
-    }
-    free(copy);
-    free(bytes);
-}
-
-/* A checkpoint as upstream's current code would save it: in_projs.0.weight for in_proj_weight. */
-static void check_new_names(struct test *test, const char *golden, const char *to)
-{
-    static const char *const renamed[][2] = {
-        {"self_attn.in_proj_weight", "self_attn.in_projs.0.weight"},
-        {"self_attn.out_proj.weight", "self_attn.out_projs.0.weight"}};
-    char path[512];
-    size_t size;
-    uint64_t length;
-
-    link_golden(test, "stt-tiny");
-    snprintf(path, sizeof(path), "%s/model/model.safetensors", test->directory);
-    char *bytes = read_file(path, &size), *header = calloc(1, size), *at = header;
-    memcpy(&length, bytes, 8);
-    for (char *from = bytes + 8; from < bytes + 8 + length;) {
-        int found = 0;
-        while (found < 2 && strncmp(from, renamed[found][0], strlen(renamed[found][0])))
-            found++;
-        if (found == 2) {
-            *at++ = *from++;
-            continue;
-        }
-        strcpy(at, renamed[found][1]);
-        at += strlen(renamed[found][1]);
-        from += strlen(renamed[found][0]);
-    }
-    uint64_t longer = (uint64_t)(at - header), data = size - 8 - length;
-    char *all = malloc(8 + longer + data);
-    memcpy(all, &longer, 8);
-    memcpy(all + 8, header, longer);
-    memcpy(all + 8 + longer, bytes + 8 + length, data);
-    write_file(path, all, 8 + longer + data);
-    free(all);
-    free(header);
-    free(bytes);
-    if (EXPECT(quantize_file(&test->log, scratch(test, "model"), to, TENSOR_Q8_0, NULL), OK, "",
-               "new names"))
-        check_quantized(test, golden, to, TENSOR_Q8_0);
-}
-
-/* As on a full disk: nothing stays behind. */
-static void check_full_disk(struct test *test, const char *golden, const char *path)
-{
-    struct rlimit before, limit;
-    getrlimit(RLIMIT_FSIZE, &before);
-    limit = before;
-    limit.rlim_cur = 100000;
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
-    enum status status = quantize_file(&test->log, golden, path, TENSOR_BF16, NULL);
-    setrlimit(RLIMIT_FSIZE, &before);
-    EXPECT(status, ERROR_IO, path, "a full disk");
-    CHECK(access(path, F_OK), "a file is left on a full disk");
-}
-
-void test_quantize(struct test *test)
-{
-    static const enum tensor_type types[] = {TENSOR_Q4_0, TENSOR_Q8_0, TENSOR_F16, TENSOR_BF16,
-                                             TENSOR_F32};
-    char golden[1024], path[1024], again[1024];
-    uint64_t total = 0;
-    struct quantize_progress progress = {stop_halfway, &total};
-
-    snprintf(again, sizeof(again), "%s/again.gguf", test->directory);
-    for (size_t i = 0; i < COUNT_OF(presets); i++) {
-        snprintf(golden, sizeof(golden), "%s/%s", test->goldens, presets[i]);
-        for (size_t t = 0; t < COUNT_OF(types); t++) {
-            snprintf(path, sizeof(path), "%s/%s", test->directory, presets[i]);
-            if (EXPECT(quantize_file(&test->log, golden, path, types[t], NULL), OK, "", golden))
-                check_quantized(test, golden, path, types[t]);
-        }
-        /* from GGUF to GGUF: nothing changes */
-        EXPECT(quantize_file(&test->log, path, again, TENSOR_F32, NULL), OK, "", path);
-        check_quantized(test, path, again, TENSOR_F32);
-        check_damaged_model(test, again);
-    }
-    snprintf(golden, sizeof(golden), "%s/%s", test->goldens, presets[0]);
-    snprintf(path, sizeof(path), "%s/model.gguf", test->directory);
-    check_new_names(test, golden, path);
-    unlink(again);
-    check_full_disk(test, golden, again);
-    EXPECT(quantize_file(&test->log, golden, again, TENSOR_Q8_0, &progress), ERROR_AGAIN, "",
-           "stopping");
-    CHECK(total > 0 && access(again, F_OK), "a stopped quantizer leaves a file");
-    EXPECT(quantize_file(&test->log, golden, again, (enum tensor_type)3, NULL), ERROR_ARGUMENT,
-           "types", "q4_1");
-    EXPECT(quantize_file(&test->log, golden, "/nowhere/x.gguf", TENSOR_F16, NULL), ERROR_IO,
-           "/nowhere", "a directory that is not there");
-    EXPECT(quantize_file(&test->log, scratch(test, "absent"), again, TENSOR_F16, NULL), ERROR_IO,
-           "absent", "no model");
-    DIR *directory = opendir(test->directory);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        CHECK(!strstr(entry->d_name, ".part-"), "%s is left", entry->d_name);
-    closedir(directory);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # How each outside package is found; versions, licences and reasons are in third_party/README.md.
 find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
 find_package(VulkanHeaders 1.3.239 REQUIRED CONFIG)
 find_path(VOLK_INCLUDE_DIR volk.h REQUIRED) # header and source in one; loads libvulkan at run time
 find_program(GLSLANG glslangValidator REQUIRED)
@@ -10,6 +11,7 @@ pkg_check_modules(SAMPLERATE REQUIRED IMPORTED_TARGET samplerate>=0.2.2)
 
 add_library(stapes_dependencies INTERFACE)
 target_link_libraries(stapes_dependencies INTERFACE Vulkan::Headers PkgConfig::CJSON m
+                      Threads::Threads
                       ${CMAKE_DL_LIBS})
 target_include_directories(stapes_dependencies SYSTEM INTERFACE ${VOLK_INCLUDE_DIR})
 
