@@ -158,25 +158,6 @@ static void warn_types(const struct job *job)
     }
 }
 
-/* The loader stacks emb.0, emb.1, ... into one table. */
-static void warn_tables(const struct job *job)
-{
-    const struct output *first = NULL;
-    for (uint32_t i = 0; i < job->n_outputs; i++) {
-        const struct output *out = &job->outputs[i];
-        if (!starts_with(out->name, "emb."))
-            continue;
-        if (first && first->type != out->type) {
-            log_write(job->log, LOG_WARNING,
-                      "%s is %s, %s is %s: stapes runs these tables only in one type", first->name,
-                      tensor_type_info(first->type)->name, out->name,
-                      tensor_type_info(out->type)->name);
-            return;
-        }
-        first = out;
-    }
-}
-
 void job_warn(const struct job *job)
 {
     for (size_t i = 0; i < job->options->n_rules; i++)
@@ -187,5 +168,4 @@ void job_warn(const struct job *job)
         if (!job->scope_used[i])
             log_write(job->log, LOG_WARNING, "%s matches no tensor", job->options->scopes[i]);
     warn_types(job);
-    warn_tables(job);
 }

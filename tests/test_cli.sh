@@ -125,7 +125,14 @@ refuses "trace: neither" 2 'FILE is missing' trace
 refuses "trace: both" 2 '--codes takes the place' trace --codes a.npy b.wav
 refuses "quantize: no output" 2 '--output is missing' quantize "$demo/checkpoint" --type f16
 refuses "quantize: no type" 2 '--type is missing: q4_0' quantize "$demo/checkpoint" -o "$tmp/x.gguf"
-refuses "quantize: wrong type" 2 'q4_0, q8_0, f16, bf16 or f32' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type q5
+refuses "quantize: wrong type" 2 'q4_0, q4_1, .* f16, bf16 or f32' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type q5
+refuses "quantize: no rule" 2 'PATTERN=TYPE.*"emb"' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --tensor emb
+refuses "quantize: no pattern" 2 'PATTERN=TYPE' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --tensor =f16
+refuses "quantize: type of a rule" 2 'q6_k.*"emb=q9"' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --tensor emb=q9
+refuses "quantize: empty pattern" 2 '--scope takes' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --scope=
+refuses "quantize: method" 2 'naive or mse' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --method best
+refuses "quantize: too many rules" 2 'more than 64 times' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 \
+    $(for i in $(seq 65); do echo --tensor "emb.$i=f32"; done)
 refuses "-- ends the options" 1 '^stapes: --help: No such file' transcribe -- --help
 
 # --- Files that cannot be read: told before any model is loaded ---------------------------------------
@@ -157,6 +164,59 @@ for type in q4_0 f16 bf16 f32; do
     run quantize --quiet "$demo/checkpoint" --output="$tmp/$type.gguf" --type $type
     check "quantize to $type" test $status -eq 0 -a -s "$tmp/$type.gguf"
 done
+for type in q4_1 q5_0 q5_1 q4_k q6_k; do
+    run quantize "$demo/checkpoint" -o "$tmp/other.gguf" --type $type
+    check "quantize to $type" test $status -eq 0 -a "$(grep -c "^attention  *$type  *6 " "$tmp/out")" -eq 1
+    run inspect "$tmp/other.gguf"
+    check "inspect $type" grep -q "^  $type .*transformer.layers.0.self_attn.in_proj_weight" "$tmp/out"
+done
+run quantize -q "$demo/checkpoint" -o "$tmp/other.gguf" --type q6_k
+check "quiet: no table" test $status -eq 0 -a ! -s "$tmp/out" -a ! -s "$tmp/err"
+run quantize "$demo/checkpoint" -o "$tmp/other.gguf" --type q6_k
+check "q6_k falls back to q8_0" grep -q '^feed-forward  *q8_0  *3 ' "$tmp/out"
+run quantize -v "$demo/checkpoint" -o "$tmp/other.gguf" --type q4_0 --method mse --embeddings q8_0 --output-head bf16 \
+    --mimi f16 --tensor 'transformer.layers.0.*=f16' --tensor 'transformer.layers.0.self_attn.*=q8_0' --tensor 'nothing=f32'
+check "quantize with options" test $status -eq 0 -a "$(awk '{ print $1, $2, $3, $4 }' "$tmp/out" | head -8)" = \
+"group type tensors weights
+embeddings q8_0 9 624896
+attention q4_0 4 524288
+attention q8_0 2 262144
+feed-forward f16 2 540672
+feed-forward q4_0 4 1081344
+output heads bf16 5
+mimi f16 25 697016"
+check "a pattern without a tensor is told" grep -q 'warning: nothing matches no tensor' "$tmp/err"
+check "throughput is told" grep -qE 'other.gguf: 1 file in .* MB/s' "$tmp/err"
+run quantize -q "$demo/checkpoint" -o "$tmp/split.gguf" --type q8_0 --split-max-size 3M
+check "split" test $status -eq 0 -a ! -e "$tmp/split.gguf" -a "$(find "$tmp" -name 'split-0000?-of-0000?.gguf' -size -3073k | wc -l)" -eq 3
+cmp -s <("$stapes" inspect "$tmp/split-00002-of-00003.gguf" | grep weight | sort) <("$stapes" inspect "$tmp/model.gguf" | grep weight | sort) ||
+    fail "a split model has other tensors"
+mkdir "$tmp/shards"
+split -b 1M "$tmp/model.gguf" "$tmp/shards/shard-"
+for path in "$tmp/shards" "$tmp/shards/shard-aa" "$tmp/shards/shard-ad"; do
+    cmp -s <("$stapes" inspect "$path" | grep weight) <("$stapes" inspect "$tmp/model.gguf" | grep weight) ||
+        fail "shards have other tensors: $path"
+done
+run quantize -q "$tmp/shards" -o "$tmp/again.gguf" --type q8_0
+check "shards together are the file" test $status -eq 0
+run quantize -q "$tmp/split-00001-of-00003.gguf" -o "$tmp/again2.gguf" --type q8_0
+check "split files together are the file" cmp "$tmp/again.gguf" "$tmp/again2.gguf"
+refuses "quantize: onto itself" 1 'is the input' quantize "$tmp/model.gguf" -o "$tmp/model.gguf" --type q4_0
+refuses "quantize: onto a shard" 1 'is the input' quantize "$tmp/shards" -o "$tmp/shards/shard-ab" --type q4_0
+refuses "quantize: nothing in scope" 1 'no tensor' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --scope nothing
+refuses "quantize: a device" 1 'not a regular file' quantize "$demo/checkpoint" -o /dev/full --type f16
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir -m 555 "$tmp/locked"
+    refuses "quantize: unwritable" 1 'permission denied' quantize "$demo/checkpoint" -o "$tmp/locked/x.gguf" --type f16
+fi
+"$stapes" quantize "$demo/checkpoint" -o "$tmp/other.gguf" --type q8_0 >/dev/full 2>"$tmp/err"
+status=$?
+check "full disk: quantize's table" test $status -eq 1 -a "$(grep -c 'No space left' "$tmp/err")" -eq 1
+timeout --preserve-status -s INT 0.3 "$stapes" quantize -q "$demo/checkpoint" -o "$tmp/late.gguf" --type q4_1 --method mse
+status=$?
+check "Ctrl-C while quantizing" test \( $status -eq 130 -a ! -e "$tmp/late.gguf" \) -o \( $status -eq 0 -a -e "$tmp/late.gguf" \)
+rm -f "$tmp/late.gguf"
+check "quantize leaves no temporary file" test -z "$(find "$tmp" -name '*.part-*')"
 refuses "quantize: no place" 1 'no/place' quantize "$demo/checkpoint" -o "$tmp/no/place.gguf" --type f16
 refuses "quantize: nothing there" 1 'No such file' quantize "$tmp/missing" -o "$tmp/x.gguf" --type f16
 check "quantize leaves nothing behind" test ! -e "$tmp/x.gguf" -a ! -e "$tmp/no"
@@ -457,6 +517,10 @@ check "JSON: times" test $? -eq 0
 # --- Other models, validation ---------------------------------------------------------------------------------
 
 prints "Q8_0" "$said" transcribe -q --model "$tmp/model.gguf" "$recording"
+prints "split files" "$said" transcribe -q --model "$tmp/split-00002-of-00003.gguf" "$recording"
+prints "byte shards" "$said" transcribe -q --model "$tmp/shards" "$recording"
+run quantize -q "$demo/checkpoint" -o "$tmp/other.gguf" --type q8_0 --method mse --mimi q8_0 --tensor 'emb.0.*=f16'
+prints "mixed types" "$said" transcribe -q --model "$tmp/other.gguf" "$recording"
 prints "f32" "$said" transcribe -q --model "$tmp/f32.gguf" "$recording"
 prints "a checkpoint directory" "$said" transcribe -q --model "$demo/checkpoint" "$recording"
 checkpoint '' '1s/"shape":\[384,256\]/"shape":[256,384]/'
@@ -484,6 +548,7 @@ if mount -t tmpfs -o size=4k tmpfs "$tmp/disk" 2>/dev/null; then
     prints "no room for the cache" "$said" transcribe --cache-dir "$tmp/disk/cache" "$recording"
     check "no room: told" grep -q 'warning: .*No space left' "$tmp/err"
     check "no room: nothing left behind" test -z "$(ls "$tmp/disk/cache")"
+    refuses "no room for a split model" 1 'No space left' quantize "$demo/checkpoint" -o "$tmp/disk/x.gguf" --type f16 --split-max-size 1M
     refuses "no room for a model" 1 'No space left' quantize "$demo/checkpoint" -o "$tmp/disk/x.gguf" --type f16
     check "no room: no model" test "$(ls "$tmp/disk")" = "cache
 full"
