@@ -143,26 +143,47 @@ static void store_u16(uint8_t *to, uint16_t value)
 }
 
 /* weights NULL: naive */
+static void small_from_f32(const struct small_format *format, const float *from,
+                           const float *weights, uint8_t *to)
+{
+    struct small_block block;
+    if (weights)
+        small_search(format, from, weights, &block);
+    else
+        small_naive(format, from, &block);
+    small_pack(format, &block, to);
+}
+
+static void q4_k_from_f32(const float *from, const float *weights, uint8_t *to)
+{
+    struct q4_k_block block;
+    if (weights)
+        q4_k_search(from, weights, &block);
+    else
+        q4_k_naive(from, &block);
+    q4_k_pack(&block, to);
+}
+
+static void q6_k_from_f32(const float *from, const float *weights, uint8_t *to)
+{
+    struct q6_k_block block;
+    if (weights)
+        q6_k_search(from, weights, &block);
+    else
+        q6_k_naive(from, &block);
+    q6_k_pack(&block, to);
+}
+
 static void block_from_f32(enum tensor_type type, const float *from, const float *weights,
                            uint8_t *to)
 {
     const struct small_format *small = small_format(type);
-    union {
-        struct small_block small;
-        struct q4_k_block q4_k;
-        struct q6_k_block q6_k;
-    } block;
-    if (small) {
-        weights ? small_search(small, from, weights, &block.small)
-                : small_naive(small, from, &block.small);
-        small_pack(small, &block.small, to);
-    } else if (type == TENSOR_Q4_K) {
-        weights ? q4_k_search(from, weights, &block.q4_k) : q4_k_naive(from, &block.q4_k);
-        q4_k_pack(&block.q4_k, to);
-    } else {
-        weights ? q6_k_search(from, weights, &block.q6_k) : q6_k_naive(from, &block.q6_k);
-        q6_k_pack(&block.q6_k, to);
-    }
+    if (small)
+        small_from_f32(small, from, weights, to);
+    else if (type == TENSOR_Q4_K)
+        q4_k_from_f32(from, weights, to);
+    else
+        q6_k_from_f32(from, weights, to);
 }
 
 static void block_to_f32(enum tensor_type type, const uint8_t *from, float *to)
