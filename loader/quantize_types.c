@@ -85,7 +85,7 @@ static const struct tensor_type_info *wanted_type(struct job *job, const struct 
 }
 
 /* As llama.cpp does for the k-quants; what has no blocks fits always. */
-static enum tensor_type fallback(enum tensor_type type)
+static enum tensor_type smaller_block(enum tensor_type type)
 {
     switch (type) {
     case TENSOR_Q4_K: return TENSOR_Q5_0;
@@ -100,7 +100,7 @@ static const struct tensor_type_info *fitting_type(const struct job *job, const 
     const struct tensor_type_info *type = wanted;
     uint64_t row = out->dims[out->n_dims - 1];
     while (row % type->block)
-        type = tensor_type_info(fallback(type->type));
+        type = tensor_type_info(smaller_block(type->type));
     if (type != wanted)
         log_write(job->log, LOG_INFO,
                   "%s: rows of %" PRIu64 " elements are no multiple of %s's %" PRIu32 ": %s",
@@ -121,13 +121,18 @@ static uint32_t find_group(struct quantize_summary *summary, enum kind kind, uin
 enum status job_choose_type(struct job *job, struct output *out)
 {
     enum kind kind = kind_of(out);
+    bool fallback = false;
     out->type = TENSOR_F32;
-    if (kind != CODEBOOKS && kind != VECTORS)
-        out->type = fitting_type(job, out, wanted_type(job, out, kind))->type;
+    if (kind != CODEBOOKS && kind != VECTORS) {
+        const struct tensor_type_info *wanted = wanted_type(job, out, kind);
+        out->type = fitting_type(job, out, wanted)->type;
+        fallback = (enum tensor_type)out->type != wanted->type;
+    }
     if (job->summary.n_groups == QUANTIZE_MAX_GROUPS)
         return log_error(job->log, ERROR_UNSUPPORTED, "more than %d groups of tensors",
                          QUANTIZE_MAX_GROUPS);
     out->group = find_group(&job->summary, kind, out->type);
+    job->summary.groups[out->group].fallbacks += fallback;
     return OK;
 }
 

@@ -174,6 +174,7 @@ run quantize -q "$demo/checkpoint" -o "$tmp/other.gguf" --type q6_k
 check "quiet: no table" test $status -eq 0 -a ! -s "$tmp/out" -a ! -s "$tmp/err"
 run quantize "$demo/checkpoint" -o "$tmp/other.gguf" --type q6_k
 check "q6_k falls back to q8_0" grep -q '^feed-forward  *q8_0  *3 ' "$tmp/out"
+check "the fallback is told" grep -q '^feed-forward: 3 q8_0 since their rows do not fit' "$tmp/out"
 run quantize -v "$demo/checkpoint" -o "$tmp/other.gguf" --type q4_0 --method mse --embeddings q8_0 --output-head bf16 \
     --mimi f16 --tensor 'transformer.layers.0.*=f16' --tensor 'transformer.layers.0.self_attn.*=q8_0' --tensor 'nothing=f32'
 check "quantize with options" test $status -eq 0 -a "$(awk '{ print $1, $2, $3, $4 }' "$tmp/out" | head -8)" = \

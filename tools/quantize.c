@@ -80,6 +80,12 @@ static bool print_table(struct report *report, const struct quantize_summary *su
         }
     }
     add_row(&out, &all, "");
+    for (uint32_t i = 0; i < summary->n_groups; i++) {
+        const struct quantize_group *group = &summary->groups[i];
+        if (group->fallbacks > 0)
+            text_addf(&out, "%s: %" PRIu64 " %s since their rows do not fit the type asked for\n",
+                      group->name, group->fallbacks, tensor_type_info(group->type)->name);
+    }
     bool written = output_text(report, &out);
     text_deinit(&out);
     return written;
