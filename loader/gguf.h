@@ -103,7 +103,8 @@ uint32_t gguf_writer_files(const struct gguf_writer *writer);
 const char *gguf_writer_path(const struct gguf_writer *writer, uint32_t file);
 /* The next bytes of the current tensor; the next one begins where it is complete. */
 enum status gguf_append(struct gguf_writer *writer, const void *from, uint64_t bytes);
-/* ERROR_ARGUMENT if a tensor is incomplete. The files are there, synchronized, when this returns OK.
+/* ERROR_ARGUMENT if a tensor is incomplete. The files are there, synchronized, when this returns
+ * OK.
  */
 enum status gguf_writer_end(struct gguf_writer *writer);
 

@@ -42,7 +42,7 @@ struct quantize_group {
     uint32_t order; /* of the kind */
     uint32_t type;
     uint64_t tensors, elements, bytes;
-    uint64_t fallbacks; /* tensors whose rows did not fit the type asked for */
+    uint64_t fallbacks;     /* tensors whose rows did not fit the type asked for */
     double squares, errors; /* sums over the elements: x^2, (written - x)^2 */
 };
 

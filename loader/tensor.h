@@ -52,9 +52,9 @@ uint64_t tensor_row_bytes(const struct tensor_type_info *type, uint64_t elements
  * and bf16 to nearest even). */
 void tensor_to_f32(enum tensor_type type, const void *from, float *to, uint64_t k);
 void tensor_from_f32(enum tensor_type type, const float *from, void *to, uint64_t k);
-/* As tensor_from_f32, but a block's scales (and mins) are searched for the least sum of weights[i] *
- * error^2, with the weights (k of them, none negative; NULL: all 1) of the row's elements. It never
- * exceeds that of tensor_from_f32. */
+/* As tensor_from_f32, but a block's scales (and mins) are searched for the least squared error,
+ * weighted by `weights` (k of them, none negative; NULL: all 1). It never exceeds that of
+ * tensor_from_f32. */
 void tensor_search_f32(enum tensor_type type, const float *from, const float *weights, void *to,
                        uint64_t k);
 
@@ -76,12 +76,12 @@ uint64_t tensor_elements(const struct tensor *tensor);
 
 /* --- Sources
  * -------------------------------------------------------------------------------------- A GGUF
- * file, a split GGUF or one in byte shards (any of its files given), or a checkpoint directory as downloaded
- * (config.json, safetensors single or sharded, Mimi, SentencePiece model), or one safetensors file
- * (for inspection: no config). Headers only are read and checked: every count, size, offset, name,
- * alignment and overlap against the files' real lengths. Mimi's tensors of a directory get the
- * prefix "mimi."; self_attn.in_projs.{i}.weight / out_projs.{i}.weight (KYUTAI.md 0) stay separate
- * tensors, loader/plan.h joins them. */
+ * file, a split GGUF or one in byte shards (any of its files given), or a checkpoint directory as
+ * downloaded (config.json, safetensors single or sharded, Mimi, SentencePiece model), or one
+ * safetensors file (for inspection: no config). Headers only are read and checked: every count,
+ * size, offset, name, alignment and overlap against the files' real lengths. Mimi's tensors of a
+ * directory get the prefix "mimi."; self_attn.in_projs.{i}.weight / out_projs.{i}.weight (KYUTAI.md
+ * 0) stay separate tensors, loader/plan.h joins them. */
 struct source;
 
 enum source_kind { SOURCE_GGUF, SOURCE_DIRECTORY, SOURCE_SAFETENSORS };

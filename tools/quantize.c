@@ -203,10 +203,10 @@ static const struct option_row rows[] = {
      .letter = 't',
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct options, type),
-     .value = TYPES,
+     .value = "TYPE",
      .choices = types,
-     .help = "The element type of the language model's matrices. Norms, biases and codebooks are "
-             "always f32."},
+     .help = "The element type of the language model's matrices: q4_0, q4_1, q5_0, q5_1, q8_0, "
+             "q4_k, q6_k, f16, bf16 or f32. Norms, biases and codebooks are always f32."},
     {.name = "method",
      .letter = 'm',
      .kind = OPTION_CHOICE,
