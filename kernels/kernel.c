@@ -84,6 +84,24 @@ bool kernel_uses_subgroups(enum kernel_id id)
     return kernel_table[id].features & GPU_FEATURE_SUBGROUP_ARITHMETIC;
 }
 
+enum status kernel_pipeline_create(gpu_device *device, enum kernel_id id,
+                                   const struct kernel_plan *plan, gpu_pipeline **out)
+{
+    const struct kernel_info *info = &kernel_table[id];
+    const struct gpu_pipeline_params params = {
+        .name = info->name,
+        .spirv = info->spirv,
+        .spirv_bytes = info->spirv_bytes,
+        .n_bindings = (uint32_t)strlen(info->access),
+        .texel_bindings = kernel_texel_bindings(id),
+        .params_bytes = info->params_bytes,
+        .n_spec = plan->n_spec,
+        .spec = plan->spec,
+        .subgroups = kernel_uses_subgroups(id),
+    };
+    return gpu_pipeline_create(device, &params, out);
+}
+
 void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_binding *bindings)
 {
     const char *access = kernel_table[id].access;

@@ -76,6 +76,10 @@ bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *pa
 uint32_t kernel_texel_bindings(enum kernel_id id);
 bool kernel_uses_subgroups(enum kernel_id id); /* gpu_pipeline_params.subgroups */
 
+/* The pipeline of a row for what its plan says; the caller destroys it. */
+enum status kernel_pipeline_create(gpu_device *device, enum kernel_id id,
+                                   const struct kernel_plan *plan, gpu_pipeline **out);
+
 /* The bindings of row `id` for these ranges. One without a buffer is unused: it stands for binding
  * 0, or, where the row may write it, for the first binding that is written. kernel_dispatch does
  * it. */

@@ -146,7 +146,6 @@ bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *pa
 static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct kernel_plan *plan,
                                 const gpu_pipeline **out)
 {
-    const struct kernel_info *info = &kernel_table[id];
     struct pipeline key = {.id = id};
     memcpy(key.spec, plan->spec, plan->n_spec * sizeof(key.spec[0]));
     for (size_t i = 0; i < set->n_pipelines; i++) {
@@ -164,18 +163,7 @@ static enum status get_pipeline(kernel_set *set, enum kernel_id id, const struct
         set->pipelines = grown;
         set->capacity = capacity;
     }
-    enum status status = gpu_pipeline_create(
-        set->device,
-        &(struct gpu_pipeline_params){.name = info->name,
-                                      .spirv = info->spirv,
-                                      .spirv_bytes = info->spirv_bytes,
-                                      .n_bindings = (uint32_t)strlen(info->access),
-                                      .texel_bindings = kernel_texel_bindings(id),
-                                      .params_bytes = info->params_bytes,
-                                      .n_spec = plan->n_spec,
-                                      .spec = plan->spec,
-                                      .subgroups = kernel_uses_subgroups(id)},
-        &key.pipeline);
+    enum status status = kernel_pipeline_create(set->device, id, plan, &key.pipeline);
     if (status)
         return status;
     set->pipelines[set->n_pipelines++] = key;

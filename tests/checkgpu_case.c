@@ -189,7 +189,6 @@ bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, st
 enum status checker_pipeline(struct checker *k, enum kernel_id id, const struct kernel_plan *plan,
                              gpu_pipeline **out)
 {
-    const struct kernel_info *info = &kernel_table[id];
     for (uint32_t i = 0; i < k->n_pipelines; i++) {
         const struct pipeline *p = &k->pipelines[i];
         if (p->n_spec == plan->n_spec && !memcmp(p->spec, plan->spec, plan->n_spec * 4)) {
@@ -204,18 +203,7 @@ enum status checker_pipeline(struct checker *k, enum kernel_id id, const struct 
     struct pipeline *p = &grown[k->n_pipelines];
     *p = (struct pipeline){.n_spec = plan->n_spec};
     memcpy(p->spec, plan->spec, sizeof(p->spec));
-    enum status status = gpu_pipeline_create(
-        k->device,
-        &(struct gpu_pipeline_params){.name = info->name,
-                                      .spirv = info->spirv,
-                                      .spirv_bytes = info->spirv_bytes,
-                                      .n_bindings = (uint32_t)strlen(info->access),
-                                      .texel_bindings = kernel_texel_bindings(id),
-                                      .params_bytes = info->params_bytes,
-                                      .n_spec = plan->n_spec,
-                                      .spec = plan->spec,
-                                      .subgroups = kernel_uses_subgroups(id)},
-        &p->pipeline);
+    enum status status = kernel_pipeline_create(k->device, id, plan, &p->pipeline);
     if (status)
         return status;
     k->n_pipelines++;

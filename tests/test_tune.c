@@ -98,16 +98,7 @@ static void make_candidate(struct bench *b, int i, uint32_t flags, uint32_t rows
     c->plan.groups[0] = div_up(ROWS, rows << c->plan.spec[3]);
     c->plan.spec[1] = rows;
     c->plan.spec[5] = flags;
-    const struct gpu_pipeline_params params = {
-        .name = info->name,
-        .spirv = info->spirv,
-        .spirv_bytes = info->spirv_bytes,
-        .n_bindings = (uint32_t)strlen(info->access),
-        .params_bytes = info->params_bytes,
-        .n_spec = c->plan.n_spec,
-        .spec = c->plan.spec,
-    };
-    CHECK(gpu_pipeline_create(b->device, &params, &b->pipelines[i]) == OK);
+    CHECK(kernel_pipeline_create(b->device, KERNEL_matmul_f32, &c->plan, &b->pipelines[i]) == OK);
     c->pipeline = b->pipelines[i];
 }
 
