@@ -130,7 +130,8 @@ struct bench_result {
 struct bench_results {
     struct bench_result *at;
     uint32_t n, capacity;
-    uint32_t left_out[KERNEL_COUNT]; /* cases of a row that would take too long */
+    uint32_t left_out[KERNEL_COUNT];  /* cases of a row that would take too long */
+    uint32_t too_large[KERNEL_COUNT]; /* with a buffer beyond the device's largest binding */
 };
 
 /* Times the rows of `base` for which run[] is set, on the base's bench cases: side by side, each

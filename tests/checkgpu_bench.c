@@ -374,6 +374,16 @@ static bool takes_long(const struct checker *k, enum kernel_id id, uint32_t inde
            case_cost(k->options, id, index, &bytes, &flops) && bytes >= 0;
 }
 
+/* Whether the device allows bindings of this size. */
+static bool case_fits(const struct checker *k, const struct prepared *p)
+{
+    const uint64_t most = gpu_device_get_info(k->device)->max_binding_bytes;
+    for (uint32_t b = 0; b < p->layout.n; b++)
+        if ((uint64_t)p->c.words[b] * 4 > most)
+            return false;
+    return true;
+}
+
 bool bench_base(struct checker *k, const struct roofs *roofs, const kernel_set *set,
                 enum kernel_id base, const bool *run, struct bench_results *results)
 {
@@ -393,7 +403,11 @@ bool bench_base(struct checker *k, const struct roofs *roofs, const kernel_set *
         }
         if (!any || !case_prepare(k->options, base, index, &p))
             continue;
-        good &= bench_case(k, roofs, set, base, wanted, &p, results);
+        if (case_fits(k, &p))
+            good &= bench_case(k, roofs, set, base, wanted, &p, results);
+        else
+            for (int i = 0; i < KERNEL_COUNT; i++)
+                results->too_large[i] += wanted[i];
         case_free(&p);
     }
     if (index > CASE_BENCH)

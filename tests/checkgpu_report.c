@@ -97,10 +97,16 @@ void report_bench(FILE *to, const struct roofs *roofs, const struct bench_result
 
 void report_left_out(FILE *to, enum kernel_id base, const struct bench_results *results)
 {
-    for (int i = 0; i < KERNEL_COUNT; i++)
-        if (kernel_table[i].base == base && results->left_out[i])
+    for (int i = 0; i < KERNEL_COUNT; i++) {
+        if (kernel_table[i].base != base)
+            continue;
+        if (results->left_out[i])
             fprintf(to, "  left out: %s on %u shapes, a second or more for one dispatch\n",
                     kernel_table[i].name, results->left_out[i]);
+        if (results->too_large[i])
+            fprintf(to, "  left out: %s on %u shapes, larger than the device's bindings\n",
+                    kernel_table[i].name, results->too_large[i]);
+    }
     fflush(to);
 }
 
@@ -163,7 +169,7 @@ static void add_bench(cJSON *document, const struct checker *k, const struct roo
     cJSON_AddNumberToObject(document, "rotate_bytes", (double)roofs->rotate_bytes);
     uint32_t left_out = 0;
     for (int i = 0; i < KERNEL_COUNT; i++)
-        left_out += results->left_out[i];
+        left_out += results->left_out[i] + results->too_large[i];
     cJSON_AddNumberToObject(document, "left_out", left_out);
     cJSON *array = cJSON_AddArrayToObject(document, "results");
     for (uint32_t i = 0; i < results->n; i++)
