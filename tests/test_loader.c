@@ -189,6 +189,7 @@ int main(int argc, char **argv)
     test_config(&test);
     test_tokenizer(&test);
     test_quantize(&test);
+    test_statistics(&test);
     remove_directory(test.directory);
     printf("test_loader: %d passed, %d failed\n", test.passed, test.failed);
     return test.failed != 0;

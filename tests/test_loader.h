@@ -53,5 +53,6 @@ void test_directories(struct test *test);
 void test_config(struct test *test);
 void test_tokenizer(struct test *test);
 void test_quantize(struct test *test);
+void test_statistics(struct test *test);
 
 #endif

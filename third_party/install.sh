@@ -8,7 +8,7 @@ set -euo pipefail
 build=(
     cmake ninja-build gcc libc6-dev pkg-config
     libvulkan-dev libvulkan-volk-dev glslang-tools
-    libcjson-dev libsndfile1-dev libsamplerate0-dev
+    libcjson-dev libsndfile1-dev libsamplerate0-dev libopenblas-serial-dev
     libvulkan1 mesa-vulkan-drivers
 )
 tests=(
