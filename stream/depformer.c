@@ -12,7 +12,7 @@ static uint32_t scheduled(const struct depformer *d, uint32_t k)
     return c->n_schedule ? c->schedule[k] : k;
 }
 
-static uint32_t slice_of(const struct depformer *d, uint32_t k)
+uint32_t depformer_set(const struct depformer *d, uint32_t k)
 {
     return d->config->depformer.weights_per_step ? scheduled(d, k) : 0;
 }
@@ -96,7 +96,7 @@ enum status depformer_plan(struct depformer *d, const struct lm_config *lm, uint
     d->config = lm;
     d->hidden = c->feedforward;
     for (uint32_t k = 0; k < lm->dep_q; k++) {
-        d->slices = MAX(d->slices, slice_of(d, k) + 1);
+        d->slices = MAX(d->slices, depformer_set(d, k) + 1);
         d->inputs = MAX(d->inputs, input_of(d, k) + 1);
     }
     if ((status = plan_streams(d, plan)))
@@ -127,7 +127,7 @@ static void record_layer(const struct depformer *d, struct recorder *r, uint32_t
 {
     const struct depformer_config *c = &d->config->depformer;
     const struct depformer_layer *l = &d->layers[n];
-    const uint32_t dim = c->dim, slice = slice_of(d, k);
+    const uint32_t dim = c->dim, slice = depformer_set(d, k);
     const struct columns x = columns_dense(d->x, 1, dim);
     const struct norm norm1 = {.weight = l->norm1, .out = d->norm},
                       norm2 = {.weight = l->norm2, .out = d->norm};

@@ -31,6 +31,8 @@ struct depformer {
 enum status depformer_plan(struct depformer *d, const struct lm_config *config, uint32_t max_slots,
                            struct plan *plan, struct buffers *buffers, struct taps *taps,
                            gpu_device *device);
+/* The set of weights that codebook k takes in the layers. */
+uint32_t depformer_set(const struct depformer *d, uint32_t k);
 /* All codebooks of one step: lm's out and text token -> lm's tokens[slot][1 ..], margins[slot][1
  * ..]. */
 void depformer_record(const struct depformer *d, struct recorder *r, const struct lm *lm);

@@ -12,6 +12,7 @@
 #define STAPES_STREAM_INTERNAL_H
 
 #include "loader/tokenizer.h"
+#include "stream/capture.h"
 #include "stream/depformer.h"
 #include "stream/lm.h"
 #include "stream/mimi.h"
@@ -101,6 +102,7 @@ struct stapes_model {
     struct depformer depformer;
     struct buffers buffers;
     struct taps taps;
+    struct capture *capture; /* NULL unless opened for capture */
     struct gpu_range state, input, results;
 
     gpu_program *programs[PROGRAM_KINDS][MAX_PROGRAMS];
@@ -117,6 +119,10 @@ struct stapes_model {
     double load_seconds;
 };
 
+/* model.c: stapes_model_open, for capture unless that is NULL. It takes `capture` over, also where
+ * it fails. */
+enum status model_open_with(const struct stapes_model_params *params, struct capture *capture,
+                            stapes_model **out);
 /* model.c: silence that lets everything said come out. */
 double model_pad_seconds(const stapes_model *model);
 
@@ -129,6 +135,9 @@ void programs_destroy(stapes_model *model);
  * convolutions keep stays; so what comes out says nothing. Nothing may be in flight, and no stream
  * before its first step. */
 enum status model_seek(stapes_model *model, uint32_t step);
+
+/* capture.c: hands out what a finished tick has left. */
+enum status capture_deliver(stapes_model *model, const struct tick *tick);
 
 /* scheduler.c */
 enum status scheduler_run(stapes_model *model, bool wait);

@@ -134,6 +134,9 @@ static enum status plan_model(stapes_model *m, const struct source *source)
                         (uint64_t)RING * m->slots * m->result_slot, GPU_MEMORY_READBACK);
     if (taps)
         taps_want_buffer(taps, &m->buffers);
+    if (m->capture && (status = capture_plan(m->capture, &m->lm, c->lm.dep_q ? &m->depformer : NULL,
+                                             m->slots, &m->buffers, &m->log)))
+        return status;
 
     return buffers_check(&m->buffers, m->device, c->name, plan_device_bytes(m->plan), m->slots);
 }
@@ -194,15 +197,17 @@ static enum status make_slots(stapes_model *m)
     return OK;
 }
 
-int stapes_model_open(const struct stapes_model_params *params, stapes_model **out)
+enum status model_open_with(const struct stapes_model_params *params, struct capture *capture,
+                            stapes_model **out)
 {
     struct source *source = NULL;
     enum status status;
-    if (!params || !params->path || !out)
-        return ERROR_ARGUMENT;
     stapes_model *m = calloc(1, sizeof(*m));
-    if (!m)
+    if (!m) {
+        free(capture);
         return ERROR_MEMORY;
+    }
+    m->capture = capture;
     if (params->log) {
         m->user_log = params->log;
         m->user_log_data = params->log_user;
@@ -249,6 +254,13 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
     return OK;
 }
 
+int stapes_model_open(const struct stapes_model_params *params, stapes_model **out)
+{
+    if (!params || !params->path || !out)
+        return ERROR_ARGUMENT;
+    return model_open_with(params, NULL, out);
+}
+
 void stapes_model_close(stapes_model **model)
 {
     stapes_model *m = model ? *model : NULL;
@@ -268,6 +280,9 @@ void stapes_model_close(stapes_model **model)
         free(m->ticks[i].slot);
     free(m->streams);
     free(m->dump_scratch);
+    if (m->capture)
+        capture_deinit(m->capture);
+    free(m->capture);
     free(m);
     *model = NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stream/internal.h"
 
+#include <assert.h>
+
 static void record_begin(stapes_model *m, struct recorder *r)
 {
     const struct frame_begin_params p = {
@@ -50,11 +52,14 @@ static enum status record_program(stapes_model *m, enum program_kind kind, uint3
                          .slots = slots,
                          .model_slots = m->slots,
                          .state = m->state,
-                         .taps = m->has_taps ? &m->taps : NULL};
+                         .taps = m->has_taps ? &m->taps : NULL,
+                         .capture = m->capture};
     const char *name = kind == PROGRAM_FRAME ? "frame" : "step";
     r.status = gpu_program_begin(m->device, name, m->timed, &r.program);
     if (r.status)
         return r.status;
+    if (m->capture)
+        m->capture->next = 0;
     record_begin(m, &r);
     if (kind == PROGRAM_FRAME)
         mimi_record(&m->mimi, &r, m->lm.codes, m->lm.codes_ring);
@@ -62,6 +67,7 @@ static enum status record_program(stapes_model *m, enum program_kind kind, uint3
     if (m->config.lm.dep_q)
         depformer_record(&m->depformer, &r, &m->lm);
     record_end(m, &r);
+    assert(r.status || !m->capture || m->capture->next == m->capture->list.n_inputs);
     if (r.status == OK)
         r.status = gpu_program_end(r.program);
     if (r.status) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stream/recorder.h"
 
+#include "stream/capture.h"
+
 /* Any weight plane's row is a whole number of words, so this many rows are a whole number of
  * binding alignments. It is even, which keeps the pairs of a gate together. */
 #define WINDOW_ROWS (GPU_OFFSET_ALIGNMENT / 4)
@@ -136,6 +138,8 @@ void record_matmul(struct recorder *r, const struct weight *w, const struct matm
     const uint32_t end = product_end(w, a);
     const uint32_t window = window_rows(r, w);
 
+    if (r->capture)
+        record_capture(r, w, a);
     for (uint32_t row = a->first_row; row < end && r->status == OK;) {
         const uint32_t first = window == w->rows ? 0 : row / WINDOW_ROWS * WINDOW_ROWS;
         const uint32_t bound = MIN(window, w->rows - first), last = MIN(first + bound, end);
@@ -214,6 +218,8 @@ bool record_fuses_norm(const struct recorder *r, const struct norm *norm, const 
         product_params(r, w, &a, a.first_row, a.first_row, product_end(w, &a));
     /* Their vectors are bound where the norm's would be. */
     const bool room = !(args->flags & (MATMUL_BIAS | MATMUL_SCALE));
+    if (r->capture && capture_wants(r->capture, w, args->first_row))
+        return false;
     return room && kernel_set_fuses(r->kernels, matmul_kernel(w), &p);
 }
 

@@ -11,6 +11,7 @@
 #include "loader/plan.h"
 
 struct taps;
+struct capture;
 
 struct recorder {
     kernel_set *kernels;
@@ -19,6 +20,7 @@ struct recorder {
     uint32_t model_slots;
     struct gpu_range state; /* kernels/params.h: STATE_* */
     struct taps *taps;      /* NULL unless the model is traced */
+    struct capture *capture; /* NULL unless it is opened for capture */
     enum status status;
 };
 

@@ -55,7 +55,7 @@ static enum status collect_one(stapes_model *m)
         if (tick->slot[i].stream && tick->slot[i].flags)
             stream_result(tick->slot[i].stream, tick->slot[i].flags, result);
     }
-    return OK;
+    return m->capture ? capture_deliver(m, tick) : OK;
 }
 
 static enum status collect(stapes_model *m)
@@ -130,6 +130,7 @@ static enum status submit_one(stapes_model *m)
 
 enum status scheduler_run(stapes_model *m, bool wait)
 {
+    const uint32_t most_in_flight = m->capture ? 1 : RING; /* what is captured has one place */
     enum status status;
     if (m->failed)
         return log_error(&m->log, ERROR_DEVICE, "the device has failed: close the model");
@@ -137,7 +138,7 @@ enum status scheduler_run(stapes_model *m, bool wait)
         if ((status = collect(m)))
             return status;
         if (any_ready(m)) {
-            if (m->submitted - m->collected == RING)
+            if (m->submitted - m->collected == most_in_flight)
                 status = wait_one(m);
             else
                 status = submit_one(m);
