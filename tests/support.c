@@ -77,19 +77,24 @@ static void print_log(void *user, enum stapes_log_level level, const char *messa
         fprintf(stderr, "%s: %s\n", level == STAPES_LOG_ERROR ? "error" : "warning", message);
 }
 
+struct stapes_model_params model_params(const char *path, uint32_t slots, bool trace)
+{
+    return (struct stapes_model_params){.path = path,
+                                        .device = wanted_device,
+                                        .kernels = wanted_kernels,
+                                        .tune = wanted_tune,
+                                        .kv_type = wanted_kv_type,
+                                        .slots = slots,
+                                        .trace = trace,
+                                        .timed = timed,
+                                        .validation = validation,
+                                        .log = print_log};
+}
+
 stapes_model *open_model(const char *path, uint32_t slots, bool trace)
 {
     stapes_model *model = NULL;
-    const struct stapes_model_params params = {.path = path,
-                                               .device = wanted_device,
-                                               .kernels = wanted_kernels,
-                                               .tune = wanted_tune,
-                                               .kv_type = wanted_kv_type,
-                                               .slots = slots,
-                                               .trace = trace,
-                                               .timed = timed,
-                                               .validation = validation,
-                                               .log = print_log};
+    const struct stapes_model_params params = model_params(path, slots, trace);
     const int status = stapes_model_open(&params, &model);
     if (status == STAPES_ERROR_NO_DEVICE)
         exit(77);

@@ -31,7 +31,9 @@ void support_init(int *argc, char **argv);
  */
 int support_finish(const char *name);
 
-/* Opens a model with the options above; a failure ends the program (77 without a device). */
+/* The options above. */
+struct stapes_model_params model_params(const char *path, uint32_t slots, bool trace);
+/* Opens a model with them; a failure ends the program (77 without a device). */
 stapes_model *open_model(const char *path, uint32_t slots, bool trace);
 /* Closes it, and counts a failure for any message of the validation layers. */
 void close_model(stapes_model **model);
