@@ -158,7 +158,7 @@ enum status capture_open(const struct stapes_model_params *params, capture_fn *s
         return ERROR_MEMORY;
     c->sink = sink;
     c->user = user;
-    return model_open_with(params, c, out);
+    return model_open_with(params, (struct model_uses){.capture = c}, out);
 }
 
 const struct capture_inputs *capture_get_inputs(const stapes_model *m)

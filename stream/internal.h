@@ -16,6 +16,7 @@
 #include "stream/depformer.h"
 #include "stream/lm.h"
 #include "stream/mimi.h"
+#include "stream/score.h"
 #include "stream/stapes.h"
 #include "stream/words.h"
 
@@ -69,6 +70,9 @@ struct stapes_stream {
     struct event_record polled;
 
     uint32_t *history; /* traced: [codes_ring][1 + dep_q] last tokens, for dump.c */
+
+    struct score_stream score;                /* of models for scoring */
+    uint32_t sampled[1 + CONFIG_MAX_STREAMS]; /* by the last step: text, then audio */
 };
 
 struct tick {
@@ -90,7 +94,9 @@ struct stapes_model {
     struct model_config config;
     struct tokenizer *tokenizer;
     bool has_taps, timed, tune;
-    bool failed; /* the device failed: only close */
+    bool failed;    /* the device failed: only close */
+    bool scoring;   /* see score.h */
+    uint32_t queue; /* ticks that may be in flight: RING, or 1 where the host reads each */
     uint32_t slots;
     uint32_t n_codes;
     uint32_t kv_type;                 /* KV_* */
@@ -104,6 +110,7 @@ struct stapes_model {
     struct taps taps;
     struct capture *capture; /* NULL unless opened for capture */
     struct gpu_range state, input, results;
+    struct gpu_range fed, logits; /* for scoring: [slot][1 + dep_q], [slot][text_card] */
 
     gpu_program *programs[PROGRAM_KINDS][MAX_PROGRAMS];
     stapes_stream **streams; /* [slots], NULL where free */
@@ -119,11 +126,16 @@ struct stapes_model {
     double load_seconds;
 };
 
-/* model.c: stapes_model_open, for capture unless that is NULL. It takes `capture` over, also where
- * it fails. */
-enum status model_open_with(const struct stapes_model_params *params, struct capture *capture,
+/* model.c */
+/* What a model is opened for beside what all do. */
+struct model_uses {
+    struct capture *capture; /* NULL: none */
+    bool scoring;
+};
+/* stapes_model_open for such uses. It takes uses.capture over, also where it fails. */
+enum status model_open_with(const struct stapes_model_params *params, struct model_uses uses,
                             stapes_model **out);
-/* model.c: silence that lets everything said come out. */
+/* Silence that lets everything said come out. */
 double model_pad_seconds(const stapes_model *model);
 
 /* programs.c: records both kinds for every power of two up to model->slots. */
@@ -138,6 +150,15 @@ enum status model_seek(stapes_model *model, uint32_t step);
 
 /* capture.c: hands out what a finished tick has left. */
 enum status capture_deliver(stapes_model *model, const struct tick *tick);
+
+/* score.c: what a model for scoring does beside the others. */
+void score_want_buffers(stapes_model *model);
+void score_record_begin(stapes_model *model, struct recorder *r);
+void score_record_end(stapes_model *model, struct recorder *r);
+/* Before a tick is submitted: what its steps are given. */
+void score_feed(stapes_model *model, const struct tick *tick);
+/* The result of a step, while its tick is the only one. */
+void score_result(stapes_stream *stream, const uint32_t *result);
 
 /* scheduler.c */
 enum status scheduler_run(stapes_model *model, bool wait);

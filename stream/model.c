@@ -132,6 +132,8 @@ static enum status plan_model(stapes_model *m, const struct source *source)
                         (uint64_t)RING * m->slots * m->input_slot, GPU_MEMORY_UPLOAD);
     buffers_want_mapped(&m->buffers, &m->results, "result ring",
                         (uint64_t)RING * m->slots * m->result_slot, GPU_MEMORY_READBACK);
+    if (m->scoring)
+        score_want_buffers(m);
     if (taps)
         taps_want_buffer(taps, &m->buffers);
     if (m->capture && (status = capture_plan(m->capture, &m->lm, c->lm.dep_q ? &m->depformer : NULL,
@@ -197,17 +199,17 @@ static enum status make_slots(stapes_model *m)
     return OK;
 }
 
-enum status model_open_with(const struct stapes_model_params *params, struct capture *capture,
+enum status model_open_with(const struct stapes_model_params *params, struct model_uses uses,
                             stapes_model **out)
 {
     struct source *source = NULL;
     enum status status;
     stapes_model *m = calloc(1, sizeof(*m));
     if (!m) {
-        free(capture);
+        free(uses.capture);
         return ERROR_MEMORY;
     }
-    m->capture = capture;
+    m->capture = uses.capture;
     if (params->log) {
         m->user_log = params->log;
         m->user_log_data = params->log_user;
@@ -217,6 +219,8 @@ enum status model_open_with(const struct stapes_model_params *params, struct cap
     m->slots = params->slots ? params->slots : 1;
     m->has_taps = params->trace != 0;
     m->timed = params->timed != 0;
+    m->scoring = uses.scoring;
+    m->queue = uses.capture || uses.scoring ? 1 : RING;
     status = choose_kv_type(m, params->kv_type);
     if (status == OK)
         status = check_tune(m, params->tune);
@@ -258,7 +262,7 @@ int stapes_model_open(const struct stapes_model_params *params, stapes_model **o
 {
     if (!params || !params->path || !out)
         return ERROR_ARGUMENT;
-    return model_open_with(params, NULL, out);
+    return model_open_with(params, (struct model_uses){0}, out);
 }
 
 void stapes_model_close(stapes_model **model)

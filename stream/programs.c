@@ -19,6 +19,8 @@ static void record_begin(stapes_model *m, struct recorder *r)
     record_stage(r, "input");
     record_kernel(r, KERNEL_frame_begin, &p,
                   (const struct gpu_range[]){m->input, m->state, m->mimi.pcm.range, m->lm.codes});
+    if (m->scoring)
+        score_record_begin(m, r);
 }
 
 static void record_end(stapes_model *m, struct recorder *r)
@@ -39,6 +41,8 @@ static void record_end(stapes_model *m, struct recorder *r)
     record_tap(r, TAP_TOKENS, m->lm.tokens, 0, 0, 1 + c->dep_q);
     record_tap(r, TAP_MARGINS, m->lm.margins, 0, 0, 1 + c->dep_q);
     record_tap(r, TAP_CODES, m->lm.codes, 0, 0, m->lm.codes_ring * m->n_codes);
+    if (m->scoring)
+        score_record_end(m, r);
     mimi_record_end(&m->mimi, r);
     record_kernel(r, KERNEL_frame_end, &p,
                   (const struct gpu_range[]){m->state, m->lm.tokens, m->lm.margins, m->lm.probs,

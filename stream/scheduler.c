@@ -118,6 +118,8 @@ static enum status submit_one(stapes_model *m)
     while ((1u << program) < needed)
         program++;
     tick->slots = MIN(1u << program, m->slots);
+    if (m->scoring)
+        score_feed(m, tick);
     const enum status status = gpu_program_submit(m->programs[kind][program], &tick->ticket);
     if (status) {
         m->failed = true;
@@ -130,7 +132,6 @@ static enum status submit_one(stapes_model *m)
 
 enum status scheduler_run(stapes_model *m, bool wait)
 {
-    const uint32_t most_in_flight = m->capture ? 1 : RING; /* what is captured has one place */
     enum status status;
     if (m->failed)
         return log_error(&m->log, ERROR_DEVICE, "the device has failed: close the model");
@@ -138,7 +139,7 @@ enum status scheduler_run(stapes_model *m, bool wait)
         if ((status = collect(m)))
             return status;
         if (any_ready(m)) {
-            if (m->submitted - m->collected == most_in_flight)
+            if (m->submitted - m->collected == m->queue)
                 status = wait_one(m);
             else
                 status = submit_one(m);

@@ -204,6 +204,8 @@ void stream_result(stapes_stream *s, uint32_t flags, const uint32_t *result)
     const float *vad = NULL;
     s->in_flight--;
     if (flags & SLOT_STEP) {
+        if (s->model->scoring)
+            score_result(s, result);
         if (s->trace)
             push_step(s, result);
         s->steps = (uint64_t)result[RESULT_STEP] + 1;

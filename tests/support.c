@@ -3,6 +3,8 @@
 
 #include "tests/support.h"
 
+#include "stream/score.h"
+
 #include <math.h>
 #include <sndfile.h>
 #include <stdarg.h>
@@ -91,11 +93,12 @@ struct stapes_model_params model_params(const char *path, uint32_t slots, bool t
                                         .log = print_log};
 }
 
-stapes_model *open_model(const char *path, uint32_t slots, bool trace)
+static stapes_model *open_with(int open(const struct stapes_model_params *, stapes_model **),
+                               const char *path, uint32_t slots, bool trace)
 {
     stapes_model *model = NULL;
     const struct stapes_model_params params = model_params(path, slots, trace);
-    const int status = stapes_model_open(&params, &model);
+    const int status = open(&params, &model);
     if (status == STAPES_ERROR_NO_DEVICE)
         exit(77);
     if (status) {
@@ -103,6 +106,16 @@ stapes_model *open_model(const char *path, uint32_t slots, bool trace)
         exit(1);
     }
     return model;
+}
+
+stapes_model *open_model(const char *path, uint32_t slots, bool trace)
+{
+    return open_with(stapes_model_open, path, slots, trace);
+}
+
+stapes_model *open_scoring_model(const char *path, uint32_t slots)
+{
+    return open_with(score_open, path, slots, false);
 }
 
 void close_model(stapes_model **model)

@@ -35,6 +35,7 @@ int support_finish(const char *name);
 struct stapes_model_params model_params(const char *path, uint32_t slots, bool trace);
 /* Opens a model with them; a failure ends the program (77 without a device). */
 stapes_model *open_model(const char *path, uint32_t slots, bool trace);
+stapes_model *open_scoring_model(const char *path, uint32_t slots); /* stream/score.h */
 /* Closes it, and counts a failure for any message of the validation layers. */
 void close_model(stapes_model **model);
 
