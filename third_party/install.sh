@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# third_party/install.sh build|test: installs the Debian packages that are missing. The same lists,
-# with versions, licences and reasons, are in third_party/README.md.
+# third_party/install.sh build|test: installs the Debian packages, and for the tests the npm packages,
+# that are missing. The same lists, with versions, licences and reasons, are in third_party/README.md.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 build=(
     cmake ninja-build gcc libc6-dev pkg-config
@@ -24,27 +25,47 @@ test) wanted=("${build[@]}" "${tests[@]}") ;;
     ;;
 esac
 
-if ! command -v dpkg-query >/dev/null; then
-    echo "This is no Debian: what these packages hold must be there: ${wanted[*]}" >&2
-    exit 0
-fi
-
-missing=()
-for package in "${wanted[@]}"; do
-    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$status" = installed ] || missing+=("$package")
-done
-[ ${#missing[@]} -gt 0 ] || exit 0
-
-root=()
-if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        echo "As root: apt-get install ${missing[*]}" >&2
-        exit 1
+install_debian_packages() {
+    if ! command -v dpkg-query >/dev/null; then
+        echo "This is no Debian: what these packages hold must be there: ${wanted[*]}" >&2
+        return
     fi
-    root=(sudo)
-fi
-echo "Installing ${missing[*]}" >&2
-"${root[@]}" apt-get update >&2
-"${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y --no-install-recommends "${missing[@]}" >&2
+    local missing=() root=() package status
+    for package in "${wanted[@]}"; do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$status" = installed ] || missing+=("$package")
+    done
+    # A nodejs that is not Debian's brings npm along, and cannot be there beside Debian's npm.
+    if [ "$1" = test ] && ! command -v npm >/dev/null; then
+        missing+=(nodejs npm)
+    fi
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "As root: apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+        root=(sudo)
+    fi
+    echo "Installing ${missing[*]}" >&2
+    "${root[@]}" apt-get update >&2
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# What npm installs, it lists in node_modules; the list is as old as the installation.
+install_npm_packages() {
+    local directory
+    for directory in tests/gguf_reader; do
+        [ "$directory/node_modules/.package-lock.json" -nt "$directory/package-lock.json" ] && continue
+        if ! command -v npm >/dev/null; then
+            echo "npm is missing: the test that needs $directory is skipped" >&2
+            continue
+        fi
+        echo "Installing the packages of $directory" >&2
+        npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund >&2
+    done
+}
+
+install_debian_packages "$1"
+[ "$1" = build ] || install_npm_packages

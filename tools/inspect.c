@@ -239,6 +239,13 @@ static void add_json_metadata(struct text *out, const struct gguf *gguf)
         text_add(out, ":");
         add_value(out, &gguf->values[i], UINT64_MAX);
     }
+    text_add(out, "},\"metadata_types\":{");
+    for (uint32_t i = 0; i < gguf->n_values; i++) {
+        const struct gguf_value *value = &gguf->values[i];
+        text_add(out, i ? "," : "");
+        text_add_json(out, value->key);
+        text_addf(out, value->array ? ":\"[%s]\"" : ":\"%s\"", gguf_type_name(value->type));
+    }
     text_add(out, "}");
 }
 
