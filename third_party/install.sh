@@ -53,18 +53,16 @@ install_debian_packages() {
         apt-get install -y --no-install-recommends "${missing[@]}" >&2
 }
 
-# What npm installs, it lists in node_modules; the list is as old as the installation.
+# npm keeps a list of what it installed in node_modules; it is as old as the installation.
 install_npm_packages() {
-    local directory
-    for directory in tests/gguf_reader; do
-        [ "$directory/node_modules/.package-lock.json" -nt "$directory/package-lock.json" ] && continue
-        if ! command -v npm >/dev/null; then
-            echo "npm is missing: the test that needs $directory is skipped" >&2
-            continue
-        fi
-        echo "Installing the packages of $directory" >&2
-        npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund >&2
-    done
+    local directory=tests/gguf_reader
+    [ ! "$directory/node_modules/.package-lock.json" -nt "$directory/package-lock.json" ] || return 0
+    if ! command -v npm >/dev/null; then
+        echo "npm is missing: the test that needs $directory is skipped" >&2
+        return
+    fi
+    echo "Installing the npm packages of $directory" >&2
+    npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund >&2
 }
 
 install_debian_packages "$1"
