@@ -240,7 +240,11 @@ static enum status check_options(const struct log *log, const struct quantize_op
     for (size_t i = 0; i < options->n_rules; i++)
         valid = valid && options->rules[i].pattern && options->rules[i].type &&
                 options->rules[i].type->converts;
-    return valid ? OK : log_error(log, ERROR_ARGUMENT, "a type that cannot be written");
+    if (!valid)
+        return log_error(log, ERROR_ARGUMENT, "a type that cannot be written");
+    if (options->method > QUANTIZE_MSE && !options->statistics)
+        return log_error(log, ERROR_ARGUMENT, "the method needs statistics");
+    return OK;
 }
 
 static void close_job(struct job *job)
@@ -250,6 +254,10 @@ static void close_job(struct job *job)
     gguf_writer_destroy(&job->writer);
     tokenizer_close(&job->tokenizer);
     source_close(&job->source);
+    for (uint32_t i = 0; i < job->n_outputs; i++) {
+        free(job->outputs[i].columns);
+        free(job->outputs[i].rows);
+    }
     free(job->outputs);
     free(job->parts);
     free(job->rule_used);
@@ -285,9 +293,13 @@ enum status quantize_file(const struct log *log, const char *from, const char *t
     if (!status)
         status = plan_outputs(&job);
     if (!status)
+        status = rows_check(&job);
+    if (!status)
         status = pool_create(log, options->threads, &job.pool);
     if (!status)
         status = converter_create(&job);
+    if (!status && options->method == QUANTIZE_AWQ)
+        status = awq_plan(&job);
     if (!status)
         status = gguf_writer_create(log, to, &job.writer);
     if (!status)

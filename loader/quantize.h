@@ -6,11 +6,15 @@
 #ifndef STAPES_LOADER_QUANTIZE_H
 #define STAPES_LOADER_QUANTIZE_H
 
-#include "loader/tensor.h"
+#include "loader/statistics.h"
 
 enum quantize_method {
     QUANTIZE_NAIVE, /* tensor_from_f32: ggml's reference rounding */
     QUANTIZE_MSE,   /* tensor_search_f32: the scales of the least squared error */
+    /* With statistics; tensors that these say nothing of as with QUANTIZE_MSE. */
+    QUANTIZE_IMATRIX, /* errors weighted with the mean square of what they are multiplied with */
+    QUANTIZE_AWQ,     /* so, and columns scaled before, what precedes them by the inverse */
+    QUANTIZE_GPTQ,    /* error feedback; as QUANTIZE_IMATRIX where there is no Gram matrix */
 };
 
 /* A type for the tensors whose name the pattern matches, as fnmatch does. */
@@ -28,6 +32,10 @@ struct quantize_options {
     const char *const *scopes; /* only tensors that match one of them are written; none: all */
     size_t n_scopes;
     enum quantize_method method;
+    /* The methods from QUANTIZE_IMATRIX on need them; with the others they only tell what errors
+     * cost. Used during the call. */
+    struct statistics *statistics;
+    float awq_exponent;       /* of all scales, above 0 to 1; 0: the best one is searched for */
     uint64_t split_max_bytes; /* of a file, see gguf_writer_split; 0: one file */
     uint32_t threads;         /* 0: one a core */
     /* May be NULL. Bytes are those read from the source; `tensor` is the one being written. Returns
@@ -44,6 +52,10 @@ struct quantize_group {
     uint64_t tensors, elements, bytes;
     uint64_t fallbacks;     /* tensors whose rows did not fit the type asked for */
     double squares, errors; /* sums over the elements: x^2, (written - x)^2 */
+    /* Of the tensors that the statistics know, the mean squares of their results and of the errors
+     * of these, summed over the rows. */
+    double output_squares, output_errors;
+    uint64_t unguided; /* tensors that the method had no statistics for */
 };
 
 #define QUANTIZE_MAX_GROUPS 128
@@ -53,13 +65,17 @@ struct quantize_summary {
     uint32_t n_groups;
     uint64_t read_bytes;
     uint32_t n_files, threads;
+    /* awq: sets of matrices with a common input that were scaled, and that could not be */
+    uint32_t scaled_groups, unscaled_groups;
 };
 
 /* from: a checkpoint directory or a GGUF. to: the file to write; it appears (or is replaced) only
  * when complete, and must be none of the source's. Tensors whose rows are no multiple of their
  * type's block take a smaller block or f16 (told through `log`, LOG_INFO). What does not depend on
- * rules and types: norms, biases, vectors and codebooks are f32. Memory stays bounded; the result
- * does not depend on the number of threads. *summary (may be NULL) is set only on success. */
+ * rules and types: norms, biases, vectors and codebooks are f32. Memory stays bounded (with
+ * statistics, the Gram matrix of one tensor and some rows a thread); the result does not depend on
+ * the number of threads. ERROR_ARGUMENT: also statistics that are missing or of another model.
+ * *summary (may be NULL) is set only on success. */
 enum status quantize_file(const struct log *log, const char *from, const char *to,
                           const struct quantize_options *options, struct quantize_summary *summary);
 

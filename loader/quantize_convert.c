@@ -38,7 +38,7 @@ enum status converter_create(struct job *job)
 
     job->converter = converter;
     if (complete) {
-        converter->method = job->options->method;
+        converter->method = MIN(job->options->method, QUANTIZE_MSE);
         converter->chunks = calloc(n, sizeof(*converter->chunks));
         complete = converter->chunks != NULL;
     }
@@ -168,21 +168,34 @@ static enum status write_part(struct job *job, const struct tensor *part,
     return OK;
 }
 
+static enum status write_parts(struct job *job, const struct output *out)
+{
+    enum status status = OK;
+    job->converter->to = tensor_type_info(out->type);
+    for (uint32_t i = 0; i < out->n_parts && !status; i++)
+        status = write_part(job, job->parts[out->first_part + i], &job->summary.groups[out->group]);
+    return status;
+}
+
 enum status converter_write(struct job *job, const struct output *out)
 {
     struct quantize_group *group = &job->summary.groups[out->group];
+    const bool rounds = rows_rounds(job, out);
     uint64_t elements = 1;
+    uint32_t slices = 0;
 
-    job->converter->to = tensor_type_info(out->type);
-    for (uint32_t i = 0; i < out->n_parts; i++) {
-        enum status status = write_part(job, job->parts[out->first_part + i], group);
-        if (status)
-            return status;
-    }
+    enum status status = rounds ? rows_find(job, out, &slices) : OK;
+    if (!status && (slices > 0 || out->columns || out->rows))
+        status = rows_write(job, out, slices);
+    else if (!status)
+        status = write_parts(job, out);
+    if (status)
+        return status;
+    group->unguided += rounds && slices == 0 && job->options->method > QUANTIZE_MSE;
     for (uint32_t i = 0; i < out->n_dims; i++)
         elements *= out->dims[i];
     group->tensors++;
     group->elements += elements;
-    group->bytes += tensor_row_bytes(job->converter->to, elements);
+    group->bytes += tensor_row_bytes(tensor_type_info(out->type), elements);
     return OK;
 }

@@ -9,6 +9,7 @@
 #include "loader/gguf.h"
 #include "loader/pool.h"
 #include "loader/quantize.h"
+#include "loader/quantize_guide.h"
 #include "loader/tokenizer_parts.h"
 
 /* A tensor to be written: one of the source's, or several joined along the first dimension. */
@@ -19,6 +20,8 @@ struct output {
     uint32_t first_part, n_parts;
     uint32_t n_dims;
     uint64_t dims[TENSOR_MAX_DIMS];
+    /* What awq multiplies columns and rows with before they are rounded; NULL: nothing */
+    float *columns, *rows;
 };
 
 struct converter;
@@ -50,5 +53,20 @@ enum status converter_create(struct job *job);
 void converter_destroy(struct converter **converter);
 /* Reads, converts and appends an output. */
 enum status converter_write(struct job *job, const struct output *out);
+
+/* Whether the statistics fit the outputs, and hold what the method needs. */
+enum status rows_check(const struct job *job);
+/* Whether the output takes blocks that it does not have yet. */
+bool rows_rounds(const struct job *job, const struct output *out);
+/* How many entries the statistics have for the output: 0, 1, or one for each of that many equal
+ * slices. ERROR_ARGUMENT: they do not fit it. */
+enum status rows_find(const struct job *job, const struct output *out, uint32_t *slices);
+/* As converter_write does, with statistics (slices > 0) or scales. */
+enum status rows_write(struct job *job, const struct output *out, uint32_t slices);
+/* Rows [row, row + n) of a tensor, as they are in the file. */
+enum status rows_read(const struct job *job, const struct tensor *part, uint64_t row, uint64_t n,
+                      void *to);
+/* Chooses the scales of the outputs. */
+enum status awq_plan(struct job *job);
 
 #endif

@@ -18,6 +18,7 @@ struct options {
     const char *output;
     int type, embeddings, output_head, mimi; /* index in types, -1: not given */
     int method;
+    const char *statistics;
     struct option_list tensors, scopes;
     uint64_t split_max_bytes;
     bool quiet, verbose;
@@ -26,7 +27,8 @@ struct options {
 static const char *const types[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k",
                                     "q6_k", "f16",  "bf16", "f32",  NULL};
 static const char *const methods[] = {
-    [QUANTIZE_NAIVE] = "naive", [QUANTIZE_MSE] = "mse", [QUANTIZE_MSE + 1] = NULL};
+    [QUANTIZE_NAIVE] = "naive", [QUANTIZE_MSE] = "mse",   [QUANTIZE_IMATRIX] = "imatrix",
+    [QUANTIZE_AWQ] = "awq",     [QUANTIZE_GPTQ] = "gptq", [QUANTIZE_GPTQ + 1] = NULL};
 
 struct progress {
     struct report *report;
@@ -51,41 +53,64 @@ static bool show_progress(void *user, uint64_t done, uint64_t total, const char 
     return !interrupt_pending();
 }
 
-static void add_row(struct text *out, const struct quantize_group *group, const char *type)
+/* `outputs`: whether there is a column for what happens to results. */
+static void add_row(struct text *out, const struct quantize_group *group, const char *type,
+                    bool outputs)
 {
     text_addf(out, "%-15s %-5s %7" PRIu64 " %13" PRIu64 " %7.3f %13" PRIu64, group->name, type,
               group->tensors, group->elements, 8.0 * (double)group->bytes / (double)group->elements,
               group->bytes);
     if (group->errors > 0)
-        text_addf(out, " %9.3g\n", sqrt(group->errors / group->squares));
+        text_addf(out, " %9.3g", sqrt(group->errors / group->squares));
     else
-        text_addf(out, " %9s\n", "0");
+        text_addf(out, " %9s", "0");
+    if (outputs && group->output_squares > 0)
+        text_addf(out, " %9.3g", sqrt(group->output_errors / group->output_squares));
+    else if (outputs)
+        text_addf(out, " %9s", "-");
+    text_addf(out, "\n");
+}
+
+static void add_notes(struct text *out, const struct quantize_summary *summary)
+{
+    for (uint32_t i = 0; i < summary->n_groups; i++) {
+        const struct quantize_group *group = &summary->groups[i];
+        if (group->fallbacks > 0)
+            text_addf(out, "%s: %" PRIu64 " %s since their rows do not fit the type asked for\n",
+                      group->name, group->fallbacks, tensor_type_info(group->type)->name);
+        if (group->unguided > 0)
+            text_addf(out, "%s: %" PRIu64 " %s without statistics: by mse\n", group->name,
+                      group->unguided, tensor_type_info(group->type)->name);
+    }
+    if (summary->scaled_groups + summary->unscaled_groups > 0)
+        text_addf(out, "inputs scaled: %" PRIu32 "; could not be: %" PRIu32 "\n",
+                  summary->scaled_groups, summary->unscaled_groups);
 }
 
 static bool print_table(struct report *report, const struct quantize_summary *summary)
 {
     struct text out = {0};
     struct quantize_group all = {.name = "all"};
-    text_addf(&out, "%-15s %-5s %7s %13s %7s %13s %9s\n", "group", "type", "tensors", "weights",
-              "bits", "bytes", "error");
+    bool outputs = false;
+    for (uint32_t i = 0; i < summary->n_groups; i++)
+        outputs = outputs || summary->groups[i].output_squares > 0;
+    text_addf(&out, "%-15s %-5s %7s %13s %7s %13s %9s%s\n", "group", "type", "tensors", "weights",
+              "bits", "bytes", "error", outputs ? "   results" : "");
     for (uint32_t i = 0; i < summary->n_groups; i++) {
         const struct quantize_group *group = &summary->groups[i];
-        add_row(&out, group, tensor_type_info(group->type)->name);
+        add_row(&out, group, tensor_type_info(group->type)->name, outputs);
         all.tensors += group->tensors;
         all.elements += group->elements;
         all.bytes += group->bytes;
+        all.output_squares += group->output_squares;
+        all.output_errors += group->output_errors;
         if (group->errors > 0) { /* sums of a codebook's use would drown the weights */
             all.squares += group->squares;
             all.errors += group->errors;
         }
     }
-    add_row(&out, &all, "");
-    for (uint32_t i = 0; i < summary->n_groups; i++) {
-        const struct quantize_group *group = &summary->groups[i];
-        if (group->fallbacks > 0)
-            text_addf(&out, "%s: %" PRIu64 " %s since their rows do not fit the type asked for\n",
-                      group->name, group->fallbacks, tensor_type_info(group->type)->name);
-    }
+    add_row(&out, &all, "", outputs);
+    add_notes(&out, summary);
     bool written = output_text(report, &out);
     text_deinit(&out);
     return written;
@@ -140,13 +165,13 @@ static void free_rules(struct quantize_rule *rules, size_t n)
         free((char *)rules[i].pattern);
 }
 
-static int quantize(const struct options *options, const char *checkpoint,
-                    const struct quantize_rule *rules)
+/* What `statistics` holds is read while it quantizes. */
+static int quantize_with(struct report *report, const struct options *options,
+                         const char *checkpoint, const struct quantize_rule *rules,
+                         struct statistics *statistics)
 {
-    struct report report;
-    report_init(&report, options->quiet, options->verbose);
-    struct log log = report_log(&report);
-    struct progress progress = {.report = &report, .start = seconds()};
+    struct log log = report_log(report);
+    struct progress progress = {.report = report, .start = seconds()};
     struct quantize_summary summary;
     const struct quantize_options how = {
         .type = type_info(options->type),
@@ -158,21 +183,36 @@ static int quantize(const struct options *options, const char *checkpoint,
         .scopes = options->scopes.items,
         .n_scopes = options->scopes.n,
         .method = (enum quantize_method)options->method,
+        .statistics = statistics,
         .split_max_bytes = options->split_max_bytes,
         .progress = show_progress,
         .user = &progress,
     };
     enum status status = quantize_file(&log, checkpoint, options->output, &how, &summary);
-    report_clear(&report);
+    report_clear(report);
     if (status == OK) {
-        tell_throughput(&report, options, &summary, seconds() - progress.start);
-        return options->quiet || print_table(&report, &summary) ? EXIT_SUCCESS : EXIT_FAILURE;
+        tell_throughput(report, options, &summary, seconds() - progress.start);
+        return options->quiet || print_table(report, &summary) ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     if (interrupt_pending())
         return EXIT_INTERRUPTED;
-    if (report.errors == 0)
-        report_error(&report, "%s: %s", checkpoint, status_text(status));
+    if (report->errors == 0)
+        report_error(report, "%s: %s", checkpoint, status_text(status));
     return EXIT_FAILURE;
+}
+
+static int quantize(const struct options *options, const char *checkpoint,
+                    const struct quantize_rule *rules)
+{
+    struct report report;
+    report_init(&report, options->quiet, options->verbose);
+    struct log log = report_log(&report);
+    struct statistics *statistics = NULL;
+    if (options->statistics && statistics_read(&log, options->statistics, &statistics) != OK)
+        return EXIT_FAILURE;
+    int status = quantize_with(&report, options, checkpoint, rules, statistics);
+    statistics_destroy(&statistics);
+    return status;
 }
 
 static int run(const void *values, int n_operands, char **operands)
@@ -185,6 +225,9 @@ static int run(const void *values, int n_operands, char **operands)
         return options_error(&quantize_command, "--output is missing: the GGUF file to write");
     if (options->type < 0)
         return options_error(&quantize_command, "--type is missing: %s", TYPES);
+    if (options->method > QUANTIZE_MSE && !options->statistics)
+        return options_error(&quantize_command, "--method %s needs --statistics FILE",
+                             methods[options->method]);
     while (n < options->tensors.n && parse_rule(options->tensors.items[n], &rules[n]))
         n++;
     int status = n < options->tensors.n ? EXIT_USAGE : quantize(options, operands[0], rules);
@@ -211,11 +254,21 @@ static const struct option_row rows[] = {
      .letter = 'm',
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct options, method),
-     .value = "naive|mse",
+     .value = "naive|mse|imatrix|awq|gptq",
      .choices = methods,
-     .help = "naive: ggml's reference rounding, bit for bit. mse: the scales of each block are "
-             "searched for the least squared error; slower, never worse by that measure. Default: "
-             "naive."},
+     .help =
+         "naive: ggml's reference rounding, bit for bit. mse: the scales of each block are "
+         "searched for the least squared error; slower, never worse by that measure. The "
+         "others need --statistics. imatrix: as mse, with errors weighted by the mean square of "
+         "what a weight is multiplied with. awq: as imatrix, with columns scaled before, and "
+         "what precedes them by the inverse. gptq: the error of each weight is made up for by "
+         "those that follow in its row. Default: naive."},
+    {.name = "statistics",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct options, statistics),
+     .value = "FILE",
+     .help = "Statistics of what the model's matrices read, made by stapes calibrate from this "
+             "model. With naive and mse they only tell what the errors do to results."},
     {.name = "embeddings",
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct options, embeddings),
@@ -275,11 +328,14 @@ static const struct help_section sections[] = {
      "q4_k becomes q5_0, q6_k becomes q8_0, and what does not fit blocks of 32 becomes f16.\n\n"
      "Tensors that have the type already are copied bit for bit.\n\n"
      "Standard output gets a table: groups of tensors with their type, bits a weight, bytes, and "
-     "the error of their weights: root of the mean square, relative to that of the weights. The "
-     "last row's error is that of the groups that lost something."},
+     "the error of their weights: root of the mean square, relative to that of the weights; with "
+     "--statistics also that of the products with what the statistics are of. The last row's "
+     "error is that of the groups that lost something."},
     {"Examples", "  stapes quantize stt-1b-en_fr -o stt-1b-q8.gguf --type q8_0\n"
                  "  stapes quantize stt-1b-en_fr -o stt-1b-q4.gguf --type q4_0 --method mse \\\n"
-                 "      --embeddings q8_0 --tensor 'transformer.layers.0.*=q8_0'"},
+                 "      --embeddings q8_0 --tensor 'transformer.layers.0.*=q8_0'\n"
+                 "  stapes quantize stt-1b-en_fr -o stt-1b-q4.gguf --type q4_0 --method gptq \\\n"
+                 "      --statistics stats.gguf"},
 };
 
 const struct command quantize_command = {
