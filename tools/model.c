@@ -69,8 +69,8 @@ static int show_loading(void *user, uint64_t done, uint64_t total)
     return !interrupt_pending();
 }
 
-int model_open(struct report *report, const struct model_options *options, uint32_t slots,
-               bool trace, stapes_model **model)
+static int open_as(struct report *report, const struct model_options *options, uint32_t slots,
+                   bool trace, capture_fn *sink, void *user, stapes_model **model)
 {
     char demo[PATH_MAX], cache[PATH_MAX];
     struct stapes_model_params params = {
@@ -103,7 +103,8 @@ int model_open(struct report *report, const struct model_options *options, uint3
 
     tune_cpu_driver(params.path, slots);
     uint32_t errors = report->errors;
-    int status = stapes_model_open(&params, model);
+    int status = sink ? (int)capture_open(&params, sink, user, model)
+                      : stapes_model_open(&params, model);
     report_clear(report);
     if (status == STAPES_OK)
         return EXIT_SUCCESS;
@@ -112,6 +113,18 @@ int model_open(struct report *report, const struct model_options *options, uint3
     if (report->errors == errors)
         report_error(report, "%s: %s", params.path, stapes_status_text(status));
     return EXIT_FAILURE;
+}
+
+int model_open(struct report *report, const struct model_options *options, uint32_t slots,
+               bool trace, stapes_model **model)
+{
+    return open_as(report, options, slots, trace, NULL, NULL, model);
+}
+
+int model_open_capturing(struct report *report, const struct model_options *options, uint32_t slots,
+                         capture_fn *sink, void *user, stapes_model **model)
+{
+    return open_as(report, options, slots, false, sink, user, model);
 }
 
 int model_close(struct report *report, const struct model_options *options, stapes_model **model)

@@ -5,6 +5,7 @@
 #ifndef STAPES_TOOLS_MODEL_H
 #define STAPES_TOOLS_MODEL_H
 
+#include "stream/capture.h"
 #include "tools/options.h"
 #include "tools/report.h"
 
@@ -92,6 +93,10 @@ extern const char *const model_kv_types[];
  * Returns an exit status. */
 int model_open(struct report *report, const struct model_options *options, uint32_t slots,
                bool trace, stapes_model **model);
+
+/* The same for a model that hands out what its matrices read (stream/capture.h). */
+int model_open_capturing(struct report *report, const struct model_options *options, uint32_t slots,
+                         capture_fn *sink, void *user, stapes_model **model);
 
 /* Closes the model; messages of the validation layers become a failure. Returns an exit status. */
 int model_close(struct report *report, const struct model_options *options, stapes_model **model);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+
+#include "tools/calibration.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loader/pool.h"
+#include "stream/capture.h"
+#include "tools/audio.h"
+#include "tools/interrupt.h"
+#include "tools/playback.h"
+
+enum { DEFAULT_SLOTS = 8, MAX_MESSAGE = 512 };
+
+/* Tensors that one thread gathers for. */
+struct shard {
+    struct statistics *statistics;
+    enum status status;
+    char message[MAX_MESSAGE]; /* why */
+};
+
+struct calibration {
+    struct report *report;
+    struct log log;
+    const struct calibration_options *options;
+    stapes_model *model;
+    uint32_t slots;
+    const struct capture_inputs *inputs;
+    uint32_t *first_of; /* of each input: the first one of its name, which stands for the tensor */
+    struct pool *pool;
+    struct shard *shards; /* one a thread */
+    uint32_t n_shards;
+    uint32_t begin, end; /* tensors of this pass */
+    const uint32_t *tick_slots;
+    uint32_t n_tick_slots;
+    uint64_t steps;
+};
+
+static double now_seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* --- Gathering from a tick */
+
+/* Threads do not share the report. */
+static void keep_message(void *user, enum log_level level, const char *message)
+{
+    struct shard *shard = user;
+    if (level == LOG_ERROR)
+        snprintf(shard->message, sizeof(shard->message), "%s", message);
+}
+
+static enum status add_input(const struct calibration *c, struct shard *shard,
+                             const struct capture_input *input)
+{
+    const struct log log = {keep_message, shard};
+    enum status status = OK;
+    for (uint32_t i = 0; i < c->n_tick_slots && status == OK;) {
+        uint32_t n = 1; /* slots in a row */
+        while (i + n < c->n_tick_slots && c->tick_slots[i + n] == c->tick_slots[i] + n)
+            n++;
+        status = statistics_add(&log, shard->statistics, input->name, input->width,
+                                input->slots + (size_t)c->tick_slots[i] * input->width, n,
+                                input->width, c->options->gram);
+        i += n;
+    }
+    return status;
+}
+
+/* Successive tensors go to one shard, so that their order does not depend on the threads. */
+static void add_shard(void *user, uint32_t index)
+{
+    const struct calibration *c = user;
+    struct shard *shard = &c->shards[index];
+    for (uint32_t i = 0; i < c->inputs->n_inputs && shard->status == OK; i++) {
+        const uint32_t first = c->first_of[i];
+        if (first >= c->begin && first < c->end &&
+            (uint64_t)(first - c->begin) * c->n_shards / (c->end - c->begin) == index)
+            shard->status = add_input(c, shard, &c->inputs->inputs[i]);
+    }
+}
+
+static enum status take_tick(void *user, const struct capture_inputs *inputs, const uint32_t *slots,
+                             uint32_t n_slots)
+{
+    struct calibration *c = user;
+    c->inputs = inputs;
+    c->tick_slots = slots;
+    c->n_tick_slots = n_slots;
+    c->steps += n_slots;
+    pool_run(c->pool, add_shard, c, c->n_shards);
+    for (uint32_t i = 0; i < c->n_shards; i++)
+        if (c->shards[i].status)
+            return log_error(&c->log, c->shards[i].status, "%s", c->shards[i].message);
+    return OK;
+}
+
+/* --- Passes */
+
+static uint64_t tensor_bytes(const struct calibration *c, uint32_t input)
+{
+    const uint64_t k = c->inputs->inputs[input].width;
+    return c->options->gram && c->first_of[input] == input ? 4 * k * k + 512 * k : 0;
+}
+
+/* The tensors from c->begin on whose Gram matrices fit together; one at least. */
+static void choose_pass(struct calibration *c)
+{
+    const uint64_t limit = c->options->memory_bytes ? c->options->memory_bytes : CALIBRATION_MEMORY;
+    uint64_t bytes = tensor_bytes(c, c->begin);
+    c->end = c->begin + 1;
+    while (c->end < c->inputs->n_inputs && bytes + tensor_bytes(c, c->end) <= limit)
+        bytes += tensor_bytes(c, c->end++);
+}
+
+static uint32_t count_passes(struct calibration *c)
+{
+    uint32_t passes = 0;
+    for (c->begin = 0; c->begin < c->inputs->n_inputs; c->begin = c->end) {
+        choose_pass(c);
+        passes++;
+    }
+    c->begin = 0;
+    return passes;
+}
+
+static void destroy_shards(struct calibration *c)
+{
+    for (uint32_t i = 0; i < c->n_shards; i++)
+        statistics_destroy(&c->shards[i].statistics);
+}
+
+static enum status create_shards(struct calibration *c)
+{
+    enum status status = OK;
+    for (uint32_t i = 0; i < c->n_shards && status == OK; i++)
+        status = statistics_create(&c->log, &c->shards[i].statistics);
+    return status;
+}
+
+/* What the shards have goes behind what is in `all`. */
+static enum status merge_shards(struct calibration *c, struct statistics *all)
+{
+    enum status status = OK;
+    for (uint32_t i = 0; i < c->n_shards && status == OK; i++)
+        status = statistics_merge(&c->log, all, &c->shards[i].statistics);
+    return status;
+}
+
+/* To a file and back, which keeps Gram matrices out of memory. */
+static enum status put_aside(struct calibration *c, const char *scratch, struct statistics *all)
+{
+    char path[4096];
+    struct statistics *pass = NULL;
+    enum status status = ERROR_ARGUMENT;
+    if ((size_t)snprintf(path, sizeof(path), "%s.pass-%ld", scratch, (long)getpid()) >=
+        sizeof(path))
+        return log_error(&c->log, status, "%s: the path is too long", scratch);
+    if ((status = statistics_create(&c->log, &pass)))
+        return status;
+    if ((status = merge_shards(c, pass)) == OK)
+        status = statistics_write(&c->log, pass, path);
+    statistics_destroy(&pass);
+    if (status)
+        return status;
+    status = statistics_read(&c->log, path, &pass);
+    unlink(path); /* it stays open */
+    return status ? status : statistics_merge(&c->log, all, &pass);
+}
+
+static int run_pass(struct calibration *c, struct playback *playback, const char *scratch,
+                    struct statistics *all)
+{
+    enum status status = create_shards(c);
+    choose_pass(c);
+    c->steps = 0;
+    if (status)
+        return EXIT_FAILURE;
+    int result = playback_run(playback);
+    if (result != EXIT_SUCCESS)
+        return result;
+    const bool last = c->end == c->inputs->n_inputs;
+    status = last ? merge_shards(c, all) : put_aside(c, scratch, all);
+    return status ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int check_words(struct calibration *c, const struct playback *playback)
+{
+    if (playback->words > 0 || c->options->silent)
+        return EXIT_SUCCESS;
+    report_error(c->report,
+                 "%s: the model heard no word in %.1f s of sound, so this is no way to calibrate "
+                 "it; give recordings of speech, or --allow-silence",
+                 c->options->data.items[0], (double)playback->samples / AUDIO_RATE);
+    return EXIT_FAILURE;
+}
+
+static int run_passes(struct calibration *c, const struct recordings *recordings,
+                      const char *scratch, struct statistics *all,
+                      struct calibration_summary *summary)
+{
+    const uint32_t passes = count_passes(c);
+    int status = EXIT_SUCCESS;
+    if (passes > 1)
+        report_note(c->report, "%" PRIu32 " passes, since all Gram matrices do not fit in --memory",
+                    passes);
+    for (uint32_t i = 0; i < passes && status == EXIT_SUCCESS; i++, c->begin = c->end) {
+        struct playback playback = {.report = c->report,
+                                    .model = c->model,
+                                    .slots = c->slots,
+                                    .recordings = recordings,
+                                    .label = "calibrating",
+                                    .before = i * recordings->samples,
+                                    .bar_samples = passes * recordings->samples,
+                                    .told = i > 0};
+        status = run_pass(c, &playback, scratch, all);
+        if (status == EXIT_SUCCESS && i == 0)
+            status = check_words(c, &playback);
+        destroy_shards(c);
+        summary->words = playback.words;
+        summary->damaged = playback.damaged;
+        summary->steps = c->steps;
+        summary->sound_seconds = (double)playback.samples / AUDIO_RATE;
+    }
+    summary->passes = passes;
+    return status;
+}
+
+/* --- From beginning to end */
+
+static enum status set_up(struct calibration *c)
+{
+    c->inputs = capture_get_inputs(c->model);
+    enum status status = pool_create(&c->log, 0, &c->pool);
+    if (status)
+        return status;
+    c->n_shards = pool_threads(c->pool);
+    c->shards = calloc(c->n_shards, sizeof(*c->shards));
+    c->first_of = calloc(c->inputs->n_inputs, sizeof(*c->first_of));
+    if (!c->shards || !c->first_of)
+        return log_error(&c->log, ERROR_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < c->inputs->n_inputs; i++)
+        while (strcmp(c->inputs->inputs[c->first_of[i]].name, c->inputs->inputs[i].name) != 0)
+            c->first_of[i]++;
+    return OK;
+}
+
+static enum status describe(struct calibration *c, struct statistics *all)
+{
+    const struct capture_inputs *in = c->inputs;
+    enum status status = OK;
+    for (uint32_t i = 0; i < in->n_aliases && status == OK; i++)
+        status =
+            statistics_alias(&c->log, all, in->aliases[i].name, in->inputs[in->aliases[i].of].name);
+    for (size_t i = 0; i < c->options->data.n && status == OK; i++)
+        status = statistics_add_dataset(&c->log, all, c->options->data.items[i]);
+    return status;
+}
+
+static int gather(struct calibration *c, const struct recordings *recordings, const char *scratch,
+                  struct statistics **out, struct calibration_summary *summary)
+{
+    struct statistics *all = NULL;
+    enum status status = set_up(c);
+    if (status == OK)
+        status = statistics_create(&c->log, &all);
+    int result = status ? EXIT_FAILURE : run_passes(c, recordings, scratch, all, summary);
+    if (result == EXIT_SUCCESS && describe(c, all) != OK)
+        result = EXIT_FAILURE;
+    if (result == EXIT_SUCCESS)
+        *out = all;
+    else
+        statistics_destroy(&all);
+    pool_destroy(&c->pool);
+    free(c->shards);
+    free(c->first_of);
+    report_clear(c->report);
+    return result;
+}
+
+int calibration_gather(struct report *report, const struct model_options *model,
+                       const struct calibration_options *options, const char *scratch,
+                       struct statistics **out, struct calibration_summary *summary)
+{
+    struct recordings recordings;
+    struct calibration c = {.report = report, .log = report_log(report), .options = options};
+    struct statistics *gathered = NULL;
+    *summary = (struct calibration_summary){0};
+    if (recordings_find(report, options->data.items, options->data.n,
+                        (uint64_t)options->limit_seconds * AUDIO_RATE, &recordings) != 0)
+        return EXIT_FAILURE;
+    const int64_t slots = options->slots ? options->slots : DEFAULT_SLOTS;
+    c.slots = (uint32_t)MIN((uint64_t)slots, recordings.n);
+    summary->recordings = recordings.n;
+    summary->unreadable = recordings.unreadable;
+    int status = model_open_capturing(report, model, c.slots, take_tick, &c, &c.model);
+    const double start = now_seconds();
+    if (status == EXIT_SUCCESS) {
+        status = gather(&c, &recordings, scratch, &gathered, summary);
+        const int closed = model_close(report, model, &c.model);
+        status = status == EXIT_SUCCESS ? closed : status;
+    }
+    summary->wall_seconds = now_seconds() - start;
+    recordings_deinit(&recordings);
+    if (status == EXIT_SUCCESS)
+        *out = gathered;
+    else
+        statistics_destroy(&gathered);
+    return status;
+}
+
+void calibration_tell(struct report *report, const struct statistics *statistics,
+                      const struct calibration_summary *s)
+{
+    report_note(report,
+                "%" PRIu64 " recordings, %.1f s of sound, %" PRIu64 " words, %" PRIu64
+                " steps, %" PRIu32 " tensors, %.1f s wall",
+                s->recordings, s->sound_seconds, s->words, s->steps, statistics_count(statistics),
+                s->wall_seconds);
+    if (s->unreadable + s->damaged > 0)
+        report_note(report, "%" PRIu64 " recordings could not be read, %" PRIu64 " only in part",
+                    s->unreadable, s->damaged);
+}
