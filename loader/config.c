@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/qwen3_asr.h"
 #include "loader/source.h"
 
 #define LM(member) offsetof(struct model_config, lm.member)
@@ -250,6 +251,10 @@ enum status config_read(const struct log *log, const struct source *source,
     struct model_config config = {0};
     enum status status;
 
+    if (qwen3_asr_is(source))
+        return log_error(log, ERROR_UNSUPPORTED,
+                         "%s: is Qwen3-ASR, which stapes quantizes but does not run yet",
+                         source_path(source));
     switch (source_get_kind(source)) {
     case SOURCE_DIRECTORY: status = config_read_json(log, source, &config); break;
     case SOURCE_GGUF: status = config_read_gguf(log, source, &config); break;

@@ -13,20 +13,6 @@ struct json_file {
     const cJSON *root;
 };
 
-/* Absent and null are the same to upstream: NULL. */
-static const cJSON *find(const cJSON *item, const char *key)
-{
-    char part[64];
-    const char *dot = strchr(key, '.');
-    if (dot) {
-        snprintf(part, sizeof(part), "%.*s", (int)(dot - key), key);
-        item = cJSON_GetObjectItemCaseSensitive(item, part);
-        return cJSON_IsObject(item) ? find(item, dot + 1) : NULL;
-    }
-    item = cJSON_GetObjectItemCaseSensitive(item, key);
-    return cJSON_IsNull(item) ? NULL : item;
-}
-
 static const char *describe(const cJSON *item, char *text, size_t size)
 {
     if (!item)
@@ -48,7 +34,7 @@ static enum status read_fields(const struct json_file *file, struct config_field
     char text[128];
     for (size_t i = 0; i < fields.count; i++) {
         const struct config_field *field = &fields.fields[i];
-        const cJSON *item = find(file->root, field->json);
+        const cJSON *item = json_find(file->root, field->json);
         double value = field->fallback;
         if (!item && field->fallback == CONFIG_FROM_TENSORS) {
             config->lm.extra_heads = CONFIG_FROM_TENSORS;
@@ -73,7 +59,7 @@ static enum status read_list(const struct json_file *file, const char *key, uint
                              uint32_t limit, uint32_t *out, uint32_t *count)
 {
     char text[128];
-    const cJSON *list = find(file->root, key), *item;
+    const cJSON *list = json_find(file->root, key), *item;
     uint64_t value;
     if (!cJSON_IsArray(list))
         return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected an array", file->path,
@@ -190,7 +176,7 @@ static enum status check_expectations(const struct json_file *file,
     char text[128], expected[64];
     for (size_t i = 0; i < count; i++) {
         const struct expectation *expectation = &expectations[i];
-        const cJSON *item = find(file->root, expectation->key);
+        const cJSON *item = json_find(file->root, expectation->key);
         if (is_met(expectation, item))
             continue;
         switch (expectation->kind) {
@@ -216,7 +202,7 @@ static uint32_t gate_width(uint32_t dim, double feedforward)
 static enum status read_scale(const struct json_file *file, double *out)
 {
     char text[128];
-    const cJSON *item = find(file->root, "hidden_scale");
+    const cJSON *item = json_find(file->root, "hidden_scale");
     if (item && !(cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble <= 1024))
         return log_error(file->log, ERROR_FORMAT,
                          "%s: hidden_scale is %s, expected more than 0 and up to 1024", file->path,
@@ -236,12 +222,12 @@ static enum status read_depformer(const struct json_file *file, struct model_con
         status = check_expectations(file, depformer_expectations, COUNT_OF(depformer_expectations));
     if (!status)
         status = read_scale(file, &scale);
-    if (!status && find(file->root, "depformer_weights_per_step_schedule"))
+    if (!status && json_find(file->root, "depformer_weights_per_step_schedule"))
         status = read_list(file, "depformer_weights_per_step_schedule", CONFIG_MAX_STREAMS,
                            CONFIG_MAX_STREAMS, depformer->schedule, &depformer->n_schedule);
     if (status)
         return status;
-    const cJSON *width = find(file->root, "depformer_dim_feedforward"), *item;
+    const cJSON *width = json_find(file->root, "depformer_dim_feedforward"), *item;
     const cJSON *first = cJSON_IsArray(width) ? width->child : width;
     for (item = first; item && first != width; item = item->next)
         if (!cJSON_IsNumber(item) || item->valuedouble != first->valuedouble)
@@ -255,7 +241,7 @@ static enum status read_depformer(const struct json_file *file, struct model_con
         return log_error(file->log, ERROR_FORMAT, "%s: depformer_dim_feedforward is %s", file->path,
                          describe(first, text, sizeof(text)));
     depformer->feedforward = gate_width(depformer->dim, value);
-    const cJSON *norm = find(file->root, "depformer_norm");
+    const cJSON *norm = json_find(file->root, "depformer_norm");
     if (norm && !(cJSON_IsString(norm) && !strcmp(norm->valuestring, "rms_norm_f32")))
         return log_error(file->log, ERROR_UNSUPPORTED,
                          "%s: depformer_norm is %s: only \"rms_norm_f32\" is supported", file->path,
@@ -303,7 +289,7 @@ static enum status read_lm(const struct json_file *file, const struct source *so
         return log_error(file->log, ERROR_FORMAT,
                          "%s: delays has %" PRIu32 " elements, expected 1 + n_q = %" PRIu32,
                          file->path, n_delays, 1 + config->lm.n_q);
-    const cJSON *card = find(file->root, "text_card_out");
+    const cJSON *card = json_find(file->root, "text_card_out");
     if (card && !(cJSON_IsNumber(card) && card->valuedouble == config->lm.text_card))
         return log_error(file->log, ERROR_UNSUPPORTED,
                          "%s: text_card_out is %s: only text_card's %" PRIu32 " is supported",
@@ -315,7 +301,7 @@ static enum status read_seconds(const struct json_file *file, const char *key, d
                                 double *out)
 {
     char text[128];
-    const cJSON *item = find(file->root, key);
+    const cJSON *item = json_find(file->root, key);
     if (item && !(cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= 60))
         return log_error(file->log, ERROR_FORMAT, "%s: %s is %s, expected 0 to 60", file->path, key,
                          describe(item, text, sizeof(text)));
@@ -326,7 +312,7 @@ static enum status read_seconds(const struct json_file *file, const char *key, d
 /* The fallbacks are those of delayed-streams-modeling's scripts. */
 static enum status read_stt(const struct json_file *file, struct model_config *config)
 {
-    const cJSON *stt = find(file->root, "stt_config");
+    const cJSON *stt = json_find(file->root, "stt_config");
     config->has_stt = cJSON_IsObject(stt) && stt->child;
     if (!config->has_stt)
         return OK;
@@ -341,7 +327,7 @@ static enum status read_stt(const struct json_file *file, struct model_config *c
 static enum status read_kind(const struct json_file *file, struct model_config *config)
 {
     char text[128];
-    const cJSON *type = find(file->root, "model_type");
+    const cJSON *type = json_find(file->root, "model_type");
     if (!type)
         config->kind = config->has_stt ? MODEL_STT : MODEL_MOSHI;
     else if (cJSON_IsString(type) && !strcmp(type->valuestring, "stt"))
@@ -379,8 +365,8 @@ static enum status read_mimi(const struct json_file *file, struct model_config *
     if (!status)
         status = read_list(file, "seanet.ratios", CONFIG_MAX_RATIOS, 64, ratios, &mimi->n_ratios);
     for (size_t i = 0; i < COUNT_OF(widths) && !status; i++)
-        status = check_width(file, find(file->root, widths[i]), widths[i], mimi->dimension);
-    const cJSON *outputs = find(file->root, "transformer.output_dimensions");
+        status = check_width(file, json_find(file->root, widths[i]), widths[i], mimi->dimension);
+    const cJSON *outputs = json_find(file->root, "transformer.output_dimensions");
     if (!status && cJSON_IsArray(outputs))
         status =
             check_width(file, outputs->child, "transformer.output_dimensions", mimi->dimension);
@@ -411,21 +397,6 @@ static const struct mimi_config real_mimi = {
     .n_q = 32,
 };
 
-/* The last part of the directory's path. */
-static void read_name(const struct source *source, struct model_config *config)
-{
-    const char *path = source_path(source), *end = path + strlen(path), *start;
-    while (end > path + 1 && end[-1] == '/')
-        end--;
-    for (start = end; start > path && start[-1] != '/';)
-        start--;
-    int length = (int)MIN(end - start, (ptrdiff_t)sizeof(config->name) - 1);
-    snprintf(config->name, sizeof(config->name), "%.*s", length, start);
-    if (!config->name[0] || !strcmp(config->name, ".") || !strcmp(config->name, "..") ||
-        !strcmp(config->name, "/"))
-        snprintf(config->name, sizeof(config->name), "%s", config_architecture(config->kind));
-}
-
 enum status config_read_json(const struct log *log, const struct source *source,
                              struct model_config *config)
 {
@@ -441,6 +412,7 @@ enum status config_read_json(const struct log *log, const struct source *source,
     if (!status && source->mimi_config)
         status = read_mimi(&mimi, config);
     if (!status)
-        read_name(source, config);
+        path_name(source_path(source), config_architecture(config->kind), config->name,
+                  sizeof(config->name));
     return status;
 }

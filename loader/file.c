@@ -156,3 +156,15 @@ char *path_join(const char *directory, const char *name)
                  name);
     return path;
 }
+
+void path_name(const char *path, const char *fallback, char *name, size_t size)
+{
+    const char *end = path + strlen(path), *start;
+    while (end > path + 1 && end[-1] == '/')
+        end--;
+    for (start = end; start > path && start[-1] != '/';)
+        start--;
+    snprintf(name, size, "%.*s", (int)MIN((size_t)(end - start), size - 1), start);
+    if (!name[0] || !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "/"))
+        snprintf(name, size, "%s", fallback);
+}

@@ -45,6 +45,8 @@ bool path_is_directory(const char *path);
 bool path_exists(const char *path);
 /* directory/name, the caller's to free; NULL without memory. */
 char *path_join(const char *directory, const char *name);
+/* The last part of a path, or `fallback` where that is no name ("", ".", "..", "/"). */
+void path_name(const char *path, const char *fallback, char *name, size_t size);
 
 /* A file being written under a temporary name beside `path`. */
 struct file_out {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,19 @@ enum status json_parse(const struct log *log, const char *path, const char *text
     }
     *out = json;
     return OK;
+}
+
+const cJSON *json_find(const cJSON *item, const char *path)
+{
+    char part[64];
+    const char *dot = strchr(path, '.');
+    if (dot) {
+        snprintf(part, sizeof(part), "%.*s", (int)(dot - path), path);
+        item = cJSON_GetObjectItemCaseSensitive(item, part);
+        return cJSON_IsObject(item) ? json_find(item, dot + 1) : NULL;
+    }
+    item = cJSON_GetObjectItemCaseSensitive(item, path);
+    return cJSON_IsNull(item) ? NULL : item;
 }
 
 bool json_u64(const cJSON *item, uint64_t *out)

@@ -15,6 +15,10 @@
 enum status json_parse(const struct log *log, const char *path, const char *text, size_t size,
                        cJSON **out);
 
+/* The value at a path of keys with dots between them. NULL if it is absent or null, which are the
+ * same to the programs that write configurations. */
+const cJSON *json_find(const cJSON *item, const char *path);
+
 /* A whole number of at least 0 that a double holds exactly. */
 bool json_u64(const cJSON *item, uint64_t *out);
 

@@ -45,6 +45,8 @@ static bool is_needed(const struct job *job, const char *name)
         "mimi.downsample.",
         "mimi.quantizer.",
     };
+    if (job->is_qwen3_asr)
+        return qwen3_asr_needs(&job->qwen3_asr, name);
     if (starts_with(name, "mimi.quantizer.") &&
         (strstr(name, ".output_proj.") || ends_with(name, "._initialized") ||
          is_unused_codebook(job, name)))
@@ -143,6 +145,8 @@ static enum status write_tokenizer(struct job *job)
     const struct gguf *gguf = source_gguf(job->source);
     enum status status = OK;
 
+    if (job->bpe)
+        return bpe_write_gguf(job->bpe, job->writer);
     if (!gguf)
         return tokenizer_write_gguf(job->log, job->tokenizer, job->writer);
     for (uint32_t i = 0; i < gguf->n_values && !status; i++) /* whatever other keys it has */
@@ -170,10 +174,14 @@ static uint32_t file_type(enum tensor_type type)
 
 static enum status write_header(struct job *job)
 {
-    config_write(job->writer, &job->config);
+    enum status status = job->is_qwen3_asr ? qwen3_asr_write_config(job->log, job->writer,
+                                                                    job->source, &job->qwen3_asr)
+                                           : config_write(job->writer, &job->config);
+    if (status)
+        return status;
     gguf_write_u32(job->writer, "general.file_type", file_type(job->options->type->type));
     gguf_write_u32(job->writer, "general.quantization_version", 2);
-    enum status status = write_tokenizer(job);
+    status = write_tokenizer(job);
     for (uint32_t i = 0; i < job->n_outputs && !status; i++) {
         const struct output *out = &job->outputs[i];
         status = gguf_declare(job->writer, out->name, out->type, out->n_dims, out->dims);
@@ -205,9 +213,47 @@ static enum status plan_outputs(struct job *job)
     return OK;
 }
 
+/* The tokens that a prompt and a transcript need. */
+static const char *const qwen3_asr_tokens[] = {
+    "<|endoftext|>", "<|im_start|>",  "<|im_end|>", "<|audio_start|>",
+    "<|audio_end|>", "<|audio_pad|>", "<asr_text>",
+};
+
+static enum status open_qwen3_asr(struct job *job)
+{
+    const struct gguf *gguf = source_gguf(job->source);
+    const char *path = source_path(job->source);
+
+    if (job->options->mimi)
+        return log_error(job->log, ERROR_ARGUMENT, "%s: Qwen3-ASR has no Mimi", path);
+    enum status status = qwen3_asr_read_config(job->log, job->source, &job->qwen3_asr);
+    if (!status)
+        status = qwen3_asr_check_complete(job->log, job->source, &job->qwen3_asr);
+    if (status)
+        return status;
+    if (!gguf)
+        return bpe_open(job->log, path, job->qwen3_asr.vocab_size, qwen3_asr_tokens,
+                        COUNT_OF(qwen3_asr_tokens), &job->bpe);
+    const struct gguf_value *tokens = gguf_find(gguf, "tokenizer.ggml.tokens");
+    if (!tokens || tokens->count != job->qwen3_asr.vocab_size)
+        return log_error(job->log, ERROR_FORMAT,
+                         "%s: tokenizer.ggml.tokens is absent or of another length than the "
+                         "vocabulary",
+                         path);
+    return OK;
+}
+
 static enum status open_source(struct job *job, const char *from)
 {
     enum status status = source_open(job->log, from, &job->source);
+    if (!status && qwen3_asr_is(job->source)) {
+        job->is_qwen3_asr = true;
+        return open_qwen3_asr(job);
+    }
+    if (!status && job->options->encoder)
+        status =
+            log_error(job->log, ERROR_ARGUMENT,
+                      "%s: has no audio encoder but Mimi, which has an option of its own", from);
     if (!status)
         status = config_read(job->log, job->source, &job->config);
     if (!status)
@@ -232,8 +278,8 @@ static enum status check_target(const struct job *job)
 
 static enum status check_options(const struct log *log, const struct quantize_options *options)
 {
-    const struct tensor_type_info *types[] = {options->type, options->embeddings,
-                                              options->output_head, options->mimi};
+    const struct tensor_type_info *types[] = {
+        options->type, options->embeddings, options->output_head, options->mimi, options->encoder};
     bool valid = options->type != NULL;
     for (size_t i = 0; i < COUNT_OF(types); i++)
         valid = valid && (!types[i] || types[i]->converts);
@@ -253,6 +299,7 @@ static void close_job(struct job *job)
     pool_destroy(&job->pool);
     gguf_writer_destroy(&job->writer);
     tokenizer_close(&job->tokenizer);
+    bpe_close(&job->bpe);
     source_close(&job->source);
     for (uint32_t i = 0; i < job->n_outputs; i++) {
         free(job->outputs[i].columns);

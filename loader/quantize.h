@@ -27,6 +27,9 @@ struct quantize_options {
     const struct tensor_type_info *type; /* of the LM's matrices; needed */
     /* NULL: as `type`; Mimi's tensors as they are, f32 with the type f32 */
     const struct tensor_type_info *embeddings, *output_head, *mimi;
+    /* Of Qwen3-ASR's audio encoder. NULL: as `type`, but what the rules or `type` make smaller than
+     * q8_0 is q8_0: with 4 bits the model repeats itself or stays silent. */
+    const struct tensor_type_info *encoder;
     const struct quantize_rule *rules; /* over all of these, the last one that matches */
     size_t n_rules;
     const char *const *scopes; /* only tensors that match one of them are written; none: all */
@@ -51,6 +54,7 @@ struct quantize_group {
     uint32_t type;
     uint64_t tensors, elements, bytes;
     uint64_t fallbacks;     /* tensors whose rows did not fit the type asked for */
+    uint64_t raised;        /* tensors of the encoder for which it was too small */
     double squares, errors; /* sums over the elements: x^2, (written - x)^2 */
     /* Of the tensors that the statistics know, the mean squares of their results and of the errors
      * of these, summed over the rows. */

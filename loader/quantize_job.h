@@ -10,6 +10,8 @@
 #include "loader/pool.h"
 #include "loader/quantize.h"
 #include "loader/quantize_guide.h"
+#include "loader/qwen3_asr.h"
+#include "loader/tokenizer_bpe.h"
 #include "loader/tokenizer_parts.h"
 
 /* A tensor to be written: one of the source's, or several joined along the first dimension. */
@@ -32,6 +34,9 @@ struct job {
     struct source *source;
     struct model_config config;
     struct tokenizer *tokenizer;
+    bool is_qwen3_asr; /* then instead of the two above: */
+    struct qwen3_asr_config qwen3_asr;
+    struct bpe *bpe; /* of a directory */
     struct gguf_writer *writer;
     struct output *outputs; /* at most one a tensor of the source, as the parts */
     const struct tensor **parts;

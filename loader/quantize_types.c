@@ -9,12 +9,28 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum kind { EMBEDDINGS, ATTENTION, FEED_FORWARD, HEADS, DEPFORMER, MIMI, CODEBOOKS, VECTORS };
+enum kind {
+    EMBEDDINGS,
+    ATTENTION,
+    FEED_FORWARD,
+    HEADS,
+    DEPFORMER,
+    ENCODER,
+    MIMI,
+    CODEBOOKS,
+    VECTORS
+};
 
 static const char *const kind_names[] = {
-    [EMBEDDINGS] = "embeddings",    [ATTENTION] = "attention",   [FEED_FORWARD] = "feed-forward",
-    [HEADS] = "output heads",       [DEPFORMER] = "depformer",   [MIMI] = "mimi",
-    [CODEBOOKS] = "mimi codebooks", [VECTORS] = "norms, biases",
+    [EMBEDDINGS] = "embeddings",
+    [ATTENTION] = "attention",
+    [FEED_FORWARD] = "feed-forward",
+    [HEADS] = "output heads",
+    [DEPFORMER] = "depformer",
+    [ENCODER] = "audio encoder",
+    [MIMI] = "mimi",
+    [CODEBOOKS] = "mimi codebooks",
+    [VECTORS] = "norms, biases",
 };
 
 static bool starts_with(const char *text, const char *start)
@@ -36,15 +52,19 @@ static const struct {
     {"linears.", HEADS},
     {"extra_heads.", HEADS},
     {"depformer", DEPFORMER},
+    {QWEN3_ASR_ENCODER, ENCODER},
+    {"thinker.model.embed_tokens.", EMBEDDINGS},
+    {"thinker.lm_head.", HEADS},
 };
 
-/* Matrices, and Mimi's convolutions. Whatever is not is f32. */
+/* Matrices, and the convolutions of the encoders. Whatever is not is f32. */
 static bool takes_type(const struct output *out)
 {
     uint32_t wide = 0;
     for (uint32_t i = 0; i < out->n_dims; i++)
         wide += out->dims[i] > 1;
-    return wide >= 2 && (out->n_dims == 2 || starts_with(out->name, "mimi."));
+    return wide >= 2 && (out->n_dims == 2 || starts_with(out->name, "mimi.") ||
+                         starts_with(out->name, QWEN3_ASR_ENCODER));
 }
 
 static enum kind kind_of(const struct output *out)
@@ -71,6 +91,8 @@ static const struct tensor_type_info *wanted_type(struct job *job, const struct 
         type = options->embeddings;
     else if (kind == HEADS && options->output_head)
         type = options->output_head;
+    else if (kind == ENCODER && options->encoder)
+        type = options->encoder;
     else if (kind == MIMI && options->mimi)
         type = options->mimi;
     else if (kind == MIMI && type->type != TENSOR_F32)
@@ -108,6 +130,13 @@ static const struct tensor_type_info *fitting_type(const struct job *job, const 
     return type;
 }
 
+static bool is_too_small(const struct job *job, enum kind kind, const struct tensor_type_info *type)
+{
+    const struct tensor_type_info *least = tensor_type_info(TENSOR_Q8_0);
+    return kind == ENCODER && !job->options->encoder &&
+           (uint64_t)type->bytes * least->block < (uint64_t)least->bytes * type->block;
+}
+
 static uint32_t find_group(struct quantize_summary *summary, enum kind kind, uint32_t type)
 {
     for (uint32_t i = 0; i < summary->n_groups; i++)
@@ -121,10 +150,13 @@ static uint32_t find_group(struct quantize_summary *summary, enum kind kind, uin
 enum status job_choose_type(struct job *job, struct output *out)
 {
     enum kind kind = kind_of(out);
-    bool fallback = false;
+    bool fallback = false, raised = false;
     out->type = TENSOR_F32;
     if (kind != CODEBOOKS && kind != VECTORS) {
         const struct tensor_type_info *wanted = wanted_type(job, out, kind);
+        raised = is_too_small(job, kind, wanted);
+        if (raised)
+            wanted = tensor_type_info(TENSOR_Q8_0);
         out->type = fitting_type(job, out, wanted)->type;
         fallback = (enum tensor_type)out->type != wanted->type;
     }
@@ -133,6 +165,7 @@ enum status job_choose_type(struct job *job, struct output *out)
                          QUANTIZE_MAX_GROUPS);
     out->group = find_group(&job->summary, kind, out->type);
     job->summary.groups[out->group].fallbacks += fallback;
+    job->summary.groups[out->group].raised += raised && !fallback;
     return OK;
 }
 

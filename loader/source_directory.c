@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/qwen3_asr.h"
 #include "loader/safetensors.h"
 
 #define MAX_CONFIG_BYTES (1u << 20)
@@ -65,12 +66,13 @@ static bool is_plain(const char *name)
     return true;
 }
 
-/* The path that a key of config.json names. Upstream allows hf://owner/repository/file: what was
- * downloaded of that is the file. *out is NULL if the key is absent and there is no fallback. */
+/* The path that a key of config.json (NULL: none) names. Upstream allows
+ * hf://owner/repository/file: what was downloaded of that is the file. *out is NULL if the key is
+ * absent and there is no fallback. */
 static enum status named_path(const struct source *source, const char *key, const char *fallback,
                               char **out)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(source->config, key);
+    const cJSON *item = key ? cJSON_GetObjectItemCaseSensitive(source->config, key) : NULL;
     const char *name = fallback;
 
     *out = NULL;
@@ -94,6 +96,9 @@ static enum status named_path(const struct source *source, const char *key, cons
 
 static enum status missing(const struct source *source, const char *key, const char *path)
 {
+    if (!key)
+        return log_error(&source->log, ERROR_IO, "%s: does not exist, nor an index of shards",
+                         path);
     return log_error(&source->log, ERROR_IO, "%s: does not exist (%s of %s)", path, key,
                      source->config_path);
 }
@@ -233,11 +238,22 @@ static enum status load_config(struct source *source)
                       &source->config);
 }
 
+/* The tokenizer is read where it is needed (loader/tokenizer_bpe.h). */
+static enum status open_qwen3_asr(struct source *source)
+{
+    enum status status = add_weights(source, NULL, LM_NAME, "");
+    for (uint32_t i = 0; i < source->n_tensors; i++)
+        qwen3_asr_rename(source->tensors[i].name);
+    return status;
+}
+
 enum status source_open_directory(struct source *source)
 {
     enum status status = load_config(source);
     if (status)
         return status;
+    if (qwen3_asr_is_config(source->config))
+        return open_qwen3_asr(source);
     status = named_path(source, "mimi_config_name", NULL, &source->mimi_config_path);
     if (!status && source->mimi_config_path && !path_exists(source->mimi_config_path))
         status = missing(source, "mimi_config_name", source->mimi_config_path);

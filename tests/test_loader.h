@@ -54,5 +54,6 @@ void test_config(struct test *test);
 void test_tokenizer(struct test *test);
 void test_quantize(struct test *test);
 void test_statistics(struct test *test);
+void test_qwen3_asr(struct test *test);
 
 #endif

@@ -16,7 +16,7 @@
 
 struct options {
     const char *output;
-    int type, embeddings, output_head, mimi; /* index in types, -1: not given */
+    int type, embeddings, output_head, mimi, encoder; /* index in types, -1: not given */
     int method;
     const char *statistics;
     struct option_list tensors, scopes;
@@ -81,6 +81,10 @@ static void add_notes(struct text *out, const struct quantize_summary *summary)
         if (group->unguided > 0)
             text_addf(out, "%s: %" PRIu64 " %s without statistics: by mse\n", group->name,
                       group->unguided, tensor_type_info(group->type)->name);
+        if (group->raised > 0)
+            text_addf(out,
+                      "%s: %" PRIu64 " %s since less breaks the model; --force-encoder takes less\n",
+                      group->name, group->raised, tensor_type_info(group->type)->name);
     }
     if (summary->scaled_groups + summary->unscaled_groups > 0)
         text_addf(out, "inputs scaled: %" PRIu32 "; could not be: %" PRIu32 "\n",
@@ -178,6 +182,7 @@ static int quantize_with(struct report *report, const struct options *options,
         .embeddings = type_info(options->embeddings),
         .output_head = type_info(options->output_head),
         .mimi = type_info(options->mimi),
+        .encoder = type_info(options->encoder),
         .rules = rules,
         .n_rules = options->tensors.n,
         .scopes = options->scopes.items,
@@ -288,6 +293,13 @@ static const struct option_row rows[] = {
      .choices = types,
      .help = "The type of Mimi's matrices and convolutions. Without it they stay as they are, and "
              "become f32 with --type f32."},
+    {.name = "force-encoder",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(struct options, encoder),
+     .value = "TYPE",
+     .choices = types,
+     .help = "The type of Qwen3-ASR's audio encoder. Without it, it takes --type, but never less "
+             "than q8_0: such a model repeats itself or stays silent."},
     {.name = "tensor",
      .kind = OPTION_LIST,
      .offset = offsetof(struct options, tensors),
@@ -324,6 +336,7 @@ static const struct help_section sections[] = {
      "Makes one GGUF file of a CHECKPOINT: the language model with its matrices in the given type, "
      "Mimi's encoder, the tokenizer and the configuration. CHECKPOINT is a directory as downloaded "
      "or a GGUF file. Memory stays bounded, whatever the model's size; all cores work.\n\n"
+     "Checkpoints of Qwen3-ASR are quantized, too, though stapes does not run them yet.\n\n"
      "Blocks have 32 elements, those of q4_k and q6_k 256. Where a row is no multiple of that, "
      "q4_k becomes q5_0, q6_k becomes q8_0, and what does not fit blocks of 32 becomes f16.\n\n"
      "Tensors that have the type already are copied bit for bit.\n\n"
@@ -350,6 +363,7 @@ const struct command quantize_command = {
     .n_sections = COUNT_OF(sections),
     .options_bytes = sizeof(struct options),
     .defaults =
-        &(const struct options){.type = -1, .embeddings = -1, .output_head = -1, .mimi = -1},
+        &(const struct options){
+            .type = -1, .embeddings = -1, .output_head = -1, .mimi = -1, .encoder = -1},
     .run = run,
 };
