@@ -46,6 +46,8 @@ enum gpu_feature {
                                        * 8 or 16 and shuffles between their invocations */
     /* A kernel may use GPU_MAX_BINDINGS storage buffers. */
     GPU_FEATURE_MORE_BINDINGS = 1 << 5,
+    /* A shader may take dot products of four signed bytes in a word, fast or not. */
+    GPU_FEATURE_INTEGER_DOT = 1 << 6,
 };
 
 struct gpu_device_info {

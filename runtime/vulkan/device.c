@@ -171,7 +171,7 @@ done:
 static enum status create_device(gpu_device *device)
 {
     const struct vk_physical *physical = &device->physical;
-    const char *extensions[3];
+    const char *extensions[4];
     uint32_t n_extensions = 0;
     if (physical->info.features & GPU_FEATURE_MEMORY_BUDGET)
         extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
@@ -179,6 +179,9 @@ static enum status create_device(gpu_device *device)
         extensions[n_extensions++] = "VK_KHR_portability_subset";
     if (physical->has_subgroup_size_control)
         extensions[n_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    const bool integer_dot = physical->info.features & GPU_FEATURE_INTEGER_DOT;
+    if (integer_dot)
+        extensions[n_extensions++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -190,9 +193,14 @@ static enum status create_device(gpu_device *device)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
         .subgroupSizeControl = VK_TRUE,
     };
+    VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
+        .pNext = physical->has_subgroup_size_control ? &subgroups : NULL,
+        .shaderIntegerDotProduct = VK_TRUE,
+    };
     const VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
-        .pNext = physical->has_subgroup_size_control ? &subgroups : NULL,
+        .pNext = integer_dot ? (void *)&dot : dot.pNext,
         .timelineSemaphore = VK_TRUE,
     };
     const VkDeviceCreateInfo info = {

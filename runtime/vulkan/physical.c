@@ -69,6 +69,8 @@ static enum status find_extensions(const struct vk_instance *instance, const str
             p->has_portability_subset = true;
         else if (!strcmp(list[i].extensionName, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
             p->has_subgroup_size_control = true;
+        else if (!strcmp(list[i].extensionName, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
+            p->info.features |= GPU_FEATURE_INTEGER_DOT;
     }
     free(list);
     return OK;
@@ -106,6 +108,23 @@ static void find_subgroup_size(const struct vk_instance *instance, struct vk_phy
         p->required_subgroup_size = size;
     p->varying_subgroup_size =
         !p->has_subgroup_size_control && sizes.minSubgroupSize != sizes.maxSubgroupSize;
+}
+
+/* Signed bytes packed in words are part of the one feature that there is. */
+static void find_integer_dot(const struct vk_instance *instance, struct vk_physical *p)
+{
+    VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &dot,
+    };
+    if (!(p->info.features & GPU_FEATURE_INTEGER_DOT))
+        return;
+    instance->vkGetPhysicalDeviceFeatures2(p->handle, &features);
+    if (!dot.shaderIntegerDotProduct)
+        p->info.features &= ~(uint32_t)GPU_FEATURE_INTEGER_DOT;
 }
 
 uint32_t vk_memory_type(const VkPhysicalDeviceMemoryProperties *memory, bool discrete,
@@ -295,6 +314,7 @@ enum status vk_physical_describe(const struct vk_instance *instance, const struc
     if (status)
         return status;
     find_subgroup_size(instance, out);
+    find_integer_dot(instance, out);
 
     const VkPhysicalDeviceLimits *limits = &out->properties.limits;
     snprintf(info->driver, sizeof(info->driver), "%.200s, %.200s, Vulkan %u.%u.%u",
