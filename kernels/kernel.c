@@ -84,6 +84,11 @@ bool kernel_uses_subgroups(enum kernel_id id)
     return kernel_table[id].features & GPU_FEATURE_SUBGROUP_ARITHMETIC;
 }
 
+bool kernel_rounds(enum kernel_id id)
+{
+    return kernel_table[id].features & GPU_FEATURE_INTEGER_DOT;
+}
+
 enum status kernel_pipeline_create(gpu_device *device, enum kernel_id id,
                                    const struct kernel_plan *plan, gpu_pipeline **out)
 {

@@ -47,10 +47,11 @@ typedef struct kernel_set kernel_set;
 
 /* variants: NULL or "": the best the device can run; "plain": plain forms only; "workgroup": forms
  * with barriers also on CPU devices, where they are slow (for tests), but none with subgroups;
- * "subgroup": the same and those with subgroups where the device has them; otherwise a
- * comma-separated list of row names to force where they are legal. An unknown name is
- * ERROR_ARGUMENT, one that the device cannot run ERROR_UNSUPPORTED. The device must outlive the
- * set. */
+ * "subgroup": the same and those with subgroups where the device has them; "integer": those and the
+ * ones that multiply integers, which no other of these words allows, because they round the columns
+ * to 8 bits (params.h); otherwise a comma-separated list of row names to force where they are
+ * legal. An unknown name is ERROR_ARGUMENT, what the device cannot run ERROR_UNSUPPORTED. The
+ * device must outlive the set. */
 enum status kernel_set_create(gpu_device *device, const char *variants, kernel_set **out);
 void kernel_set_destroy(kernel_set **set);
 gpu_device *kernel_set_device(const kernel_set *set);
@@ -74,6 +75,9 @@ bool kernel_set_fuses(const kernel_set *set, enum kernel_id base, const void *pa
 /* Bit i: binding i of the row is a texel buffer (gpu_pipeline_params.texel_bindings). Such a row is
  * only legal where it suits. */
 uint32_t kernel_texel_bindings(enum kernel_id id);
+/* Whether the row rounds the columns: it gives another result than the base, not just another order
+ * of sums. */
+bool kernel_rounds(enum kernel_id id);
 bool kernel_uses_subgroups(enum kernel_id id); /* gpu_pipeline_params.subgroups */
 
 /* The pipeline of a row for what its plan says; the caller destroys it. */

@@ -33,10 +33,21 @@ static bool runs(const kernel_set *set, enum kernel_id id)
 static enum status parse_variants(kernel_set *set, const char *variants)
 {
     const struct log *log = gpu_device_log(set->device);
-    set->features = gpu_device_get_info(set->device)->features;
+    const uint32_t device_features = gpu_device_get_info(set->device)->features;
+    set->features = device_features & ~(uint32_t)GPU_FEATURE_INTEGER_DOT;
     if (!variants || !*variants)
         return OK;
-    const bool subgroup = !strcmp(variants, "subgroup");
+    const bool integer = !strcmp(variants, "integer");
+    const bool subgroup = integer || !strcmp(variants, "subgroup");
+    if (integer) {
+        const uint32_t needs = GPU_FEATURE_INTEGER_DOT | GPU_FEATURE_SUBGROUP_ARITHMETIC;
+        if (needs & ~device_features)
+            return log_error(log, ERROR_UNSUPPORTED,
+                             "%s has no integer dot products, or no arithmetic in subgroups; leave "
+                             "out the kernels 'integer'",
+                             gpu_device_get_info(set->device)->name);
+        set->features |= GPU_FEATURE_INTEGER_DOT;
+    }
     if (subgroup || !strcmp(variants, "workgroup")) {
         set->features |= GPU_FEATURE_FAST_BARRIERS;
         set->features &= ~(uint32_t)GPU_FEATURE_FAST_TEXELS;
@@ -55,7 +66,7 @@ static enum status parse_variants(kernel_set *set, const char *variants)
         if (status)
             return status;
         /* Barriers are slow on a CPU device, but they work. */
-        if (kernel_table[id].features & ~(set->features | GPU_FEATURE_FAST_BARRIERS))
+        if (kernel_table[id].features & ~(device_features | GPU_FEATURE_FAST_BARRIERS))
             return log_error(log, ERROR_UNSUPPORTED, "%s cannot run kernel %s",
                              gpu_device_get_info(set->device)->name, kernel_table[id].name);
         set->forced[id] = true;

@@ -30,6 +30,31 @@ static void rounded(struct bounded *b, double value)
     b->error += UNIT_ROUNDOFF * fabs(value);
 }
 
+/* What each element of a block is multiplied with before it is rounded (params.h). */
+static float rounding_scale(const float block[32])
+{
+    float most = 0;
+    for (uint32_t i = 0; i < 32; i++)
+        most = fmaxf(most, fabsf(block[i]));
+    if (most < 0x1p-100f)
+        return 0;
+    int exponent;
+    const uint32_t bits = (uint32_t)ldexpf(frexpf(most, &exponent), 13); /* 2^12 + M */
+    return ldexpf((float)((127u << 24) / (bits + 1)), -12 - (exponent - 1));
+}
+
+void matmul_ref_round(const float *x, const float *weight, uint32_t k, double *to)
+{
+    for (uint32_t first = 0; first < k; first += 32) {
+        float block[32];
+        for (uint32_t i = 0; i < 32; i++)
+            block[i] = x[first + i] * (weight ? weight[first + i] : 1);
+        const float scale = rounding_scale(block);
+        for (uint32_t i = 0; i < 32; i++)
+            to[first + i] = scale > 0 ? rintf(block[i] * scale) / (double)scale : 0;
+    }
+}
+
 struct column {
     const float *x;
     double mean, factor; /* of MATMUL_NORM */
@@ -71,6 +96,12 @@ static void decode_columns(const struct kernel_case *c, double *to)
         const uint32_t slot = col / p->per_slot, t = col % p->per_slot;
         const struct column column =
             normalized(c, x + p->x_base + slot * p->x_slot_stride + t * p->x_col_stride);
+        if (kernel_rounds(c->id)) {
+            matmul_ref_round(column.x, p->flags & MATMUL_NORM ? weight : NULL, p->k, to);
+            for (uint32_t i = 0; p->flags & MATMUL_NORM && i < p->k; i++)
+                to[i] *= column.factor;
+            continue;
+        }
         for (uint32_t i = 0; i < p->k; i++) {
             to[i] = column.x[i];
             if (p->flags & MATMUL_NORM)

@@ -6,6 +6,8 @@
  * normalizes it on the way where the flags ask for it. The grid is (columns, rows): neighbours read
  * the same weights.
  *
+ * With INTEGER_DOT, matmul_dp.glsl stages and multiplies.
+ *
  * Unit u of a row belongs to lane u % lanes whatever is staged at once: the order of a sum depends
  * on k and the subgroup's size alone.
  */
@@ -38,7 +40,14 @@ layout(set = 0, binding = 4) readonly buffer Scale4 { vec4 scale4[]; };
 #endif
 #define UNIT (4u * QUADS)
 
+#if defined(INTEGER_DOT)
+shared uvec4 staged[COLS * STAGED / 16u]; /* elements as signed bytes, in order */
+shared float steps[COLS * STAGED / 32u + gl_WorkGroupSize.x]; /* what 1 stands for in a block */
+#define SCRATCH(i) steps[i]
+#else
 shared vec4 staged[COLS * STAGED / 4u];
+#define SCRATCH(i) staged[i].x
+#endif
 
 uint lane, lanes;
 uint x_at[COLS];
@@ -74,11 +83,11 @@ float group_sum(float value)
     value = subgroupAdd(value);
     barrier();
     if (lane == 0u)
-        staged[gl_SubgroupID].x = value;
+        SCRATCH(gl_SubgroupID) = value;
     barrier();
     float total = 0.0;
     for (uint i = 0u; i < gl_NumSubgroups; i++)
-        total += staged[i].x;
+        total += SCRATCH(i);
     return total;
 }
 
@@ -134,6 +143,9 @@ void rms_factors()
     }
 }
 
+#if defined(INTEGER_DOT)
+#include "matmul_dp.glsl"
+#else
 /* Quads of neighbouring units go to different banks. */
 uint staged_at(uint c, uint quad)
 {
@@ -160,6 +172,7 @@ void stage(uint first)
     }
     barrier();
 }
+#endif
 
 /* Starts a step: the units from `from` on that are this lane's. Those behind the row's end are not
  * used. */
@@ -176,6 +189,7 @@ void load_ahead(uint from, uint units)
     }
 }
 
+#if !defined(INTEGER_DOT)
 /* Bits of a word become floats without a conversion: below the leading one of 2^n, n bits from the
  * top of the mantissa. What 2^n and the type's offset add is taken away exactly. */
 vec4 low_nibbles(uint word)
@@ -245,6 +259,7 @@ void multiply(uint j, uint u, uint quad)
     }
 #endif
 }
+#endif
 
 void begin_rows(uint first_row)
 {

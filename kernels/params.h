@@ -92,6 +92,13 @@ struct centroids_params {
 #define MATMUL_NORM_LAYER 512u
 #define MATMUL_NORM (MATMUL_NORM_RMS | MATMUL_NORM_LAYER)
 
+/* Rows of kernels.def that multiply integers (NAME_dp) round the columns to 8 bits: x, or, with
+ * MATMUL_NORM_RMS, x * alpha, in blocks of 32 elements along k. With m the largest magnitude of a
+ * block, e its exponent and M the first 12 bits of its fraction, each element v becomes the integer
+ * round(v * s), halves to even, and stands for that integer / s, where
+ * s = floor(127 * 2^24 / (M + 2^12 + 1)) * 2^(-12 - e), a little less than 127 / m. Blocks with
+ * m < 2^-100 become zeros. The products of a block are added up exactly. */
+
 /* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this
  * order, the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale,
  * residual, y and y2 are all indexed with row_offset + o. A convolution is this with overlapping

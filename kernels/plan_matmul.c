@@ -35,6 +35,13 @@ bool suits_few_columns_8(const void *params)
     return suits_few_columns(params) && align_up(p->k, 4) % 8 == 0;
 }
 
+/* What is rounded must not depend on the order of a sum, as what a layer norm gives does. */
+bool suits_rounded_columns(const void *params)
+{
+    const struct matmul_params *p = params;
+    return suits_few_columns(params) && !(p->flags & MATMUL_NORM_LAYER);
+}
+
 static bool x_in_texels(const struct matmul_params *p)
 {
     return (p->x_base | p->x_slot_stride | p->x_col_stride) % 4 == 0;

@@ -16,8 +16,9 @@
 #define RUNS 3                      /* of which the fastest counts */
 #define RUN_NS 1e6                  /* about what one takes */
 #define MOST_REPEATS 32
-#define BUDGET_SECONDS 3.0 /* nobody waits longer for this */
-#define TOLERANCE 1e-3     /* of the largest result; rounding stays far below */
+#define BUDGET_SECONDS 3.0     /* nobody waits longer for this */
+#define TOLERANCE 1e-3         /* of the largest result; rounding stays far below */
+#define ROUNDED_TOLERANCE 3e-2 /* of rows that round columns to 8 bits */
 #define TIMEOUT_NS (30ull * 1000000000ull)
 #define REFUSED (-1.0)
 
@@ -338,14 +339,14 @@ static enum status run(struct tuner *tuner, const struct tune_candidate *c, cons
     return status;
 }
 
-/* No difference exceeds TOLERANCE times the largest of a; NaN is never right. */
-static bool alike(const float *a, const float *b, size_t n)
+/* No difference exceeds `tolerance` times the largest of a; NaN is never right. */
+static bool alike(const float *a, const float *b, size_t n, double tolerance)
 {
     float largest = 0;
     for (size_t i = 0; i < n; i++)
         largest = fmaxf(largest, fabsf(a[i]));
     for (size_t i = 0; i < n; i++)
-        if (!(fabsf(a[i] - b[i]) <= TOLERANCE * largest))
+        if (!(fabsf(a[i] - b[i]) <= tolerance * largest))
             return false;
     return true;
 }
@@ -392,7 +393,8 @@ static enum status time_candidate(struct tuner *tuner, const void *params,
         status = result(tuner, scratch, first ? right : mine);
     if (status)
         return status;
-    if (!first && !alike(right, mine, words)) {
+    if (!first &&
+        !alike(right, mine, words, kernel_rounds(c->id) ? ROUNDED_TOLERANCE : TOLERANCE)) {
         *ns = HUGE_VAL;
         return refuse(tuner, c->id);
     }

@@ -18,8 +18,8 @@
 /* Names that --variant takes beside what ends the names of rows. */
 static const struct {
     const char *name, *suffix;
-} kinds[] = {
-    {"plain", ""}, {"workgroup", "_wg"}, {"subgroup", "_sg"}, {"tiles", "_mm"}, {"texels", "_tx"}};
+} kinds[] = {{"plain", ""},      {"workgroup", "_wg"}, {"subgroup", "_sg"},
+             {"integer", "_dp"}, {"tiles", "_mm"},     {"texels", "_tx"}};
 
 static void print_log(void *user, enum log_level level, const char *message)
 {
@@ -35,8 +35,8 @@ static void usage(FILE *to)
         "                [--all | --no-all] [--validation] [--bench [--quick] [--rotate-mb N]]\n"
         "                [--json FILE] [--list] [--verbose]\n"
         "  --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])\n"
-        "  --variant V       only plain, workgroup, subgroup, tiles or texels, or rows that end\n"
-        "                    in V\n"
+        "  --variant V       only plain, workgroup, subgroup, integer, tiles or texels, or rows\n"
+        "                    that end in V\n"
         "  --device D        index, or part of a name\n"
         "  --seed N          of the generated cases (0 to 2^64 - 1)\n"
         "  --all             also rows that want fast barriers, which CPU devices lack (their\n"

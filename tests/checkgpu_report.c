@@ -29,6 +29,7 @@ static const struct {
     {GPU_FEATURE_SUBGROUP_ARITHMETIC, "subgroup-arithmetic"},
     {GPU_FEATURE_FAST_TEXELS, "fast-texels"},
     {GPU_FEATURE_MORE_BINDINGS, "more-bindings"},
+    {GPU_FEATURE_INTEGER_DOT, "integer-dot"},
 };
 
 void report_list(FILE *to, const bool *selected)
