@@ -112,7 +112,8 @@ static bool say_alone(struct talker *r)
 static void check_alone(const struct talker *t)
 {
     struct talker *r = &soak.replay;
-    if (!t->steps || host_random(&soak.random) % 100 >= options.replay_percent)
+    /* one that was not fed has made its first step; alone it would finish without */
+    if (!t->fed || !t->steps || host_random(&soak.random) % 100 >= options.replay_percent)
         return;
     talker_begin(r, new_stream(soak.alone), t->seed, t->finished ? t->samples : t->fed, soak.sounds,
                  soak.n_sounds);

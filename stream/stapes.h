@@ -215,7 +215,7 @@ STAPES_API int stapes_stream_feed_codes(stapes_stream *stream, const int32_t *co
                                         size_t *taken);
 /* No more sound: fills the last frame with silence and appends pad_frames, so that everything said
  * comes out. After the last frame's events follow those of a word still open, then
- * STAPES_EVENT_END. */
+ * STAPES_EVENT_END. A stream that was never fed ends as it is. */
 STAPES_API int stapes_stream_finish(stapes_stream *stream);
 /* Forgets everything, also what is queued or in flight, and starts anew at time 0. */
 STAPES_API int stapes_stream_reset(stapes_stream *stream);
