@@ -45,7 +45,7 @@ check "something is exported" test -s "$tmp/exported"
 check "only stapes_ symbols" test "$(grep -cv '^stapes_' "$tmp/exported")" -eq 0
 check "exactly what stapes.h declares" diff "$tmp/exported" "$tmp/declared"
 check "soname" bash -c 'readelf -d "$1" | grep -q "SONAME.*libstapes\.so\.[0-9]"' - "$lib/libstapes.so"
-check "libvulkan is not linked" bash -c '! readelf -d "$1" | grep -qE "NEEDED.*(vulkan|sndfile|samplerate)"' - "$lib/libstapes.so"
+check "libvulkan is not linked" bash -c '! readelf -d "$1" | grep -qE "NEEDED.*(vulkan|sndfile|samplerate|utf8proc)"' - "$lib/libstapes.so"
 for compiler in gcc clang; do
     command -v $compiler >/dev/null || continue
     echo '#include <stapes.h>' >"$tmp/header.c"
