@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+
+#include "tools/transcriber.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/audio.h"
+#include "tools/interrupt.h"
+#include "tools/text.h"
+
+enum { BAR_STEPS = 1000 }; /* a file is so much of the progress bar */
+
+/* A file on its way through a stream. */
+struct lane {
+    bool active;
+    size_t index;
+    struct audio *audio;
+    stapes_stream *stream;
+    float *pcm; /* [STAPES_FRAME_SAMPLES], of which `fed` of `read` have been taken */
+    size_t read, fed;
+    bool input_end, damaged;
+    struct text text;
+    struct transcriber_word *words;
+    size_t n_words, capacity;
+};
+
+struct transcriber {
+    struct report *report;
+    stapes_model *model;
+    const struct transcriber_params *params;
+    double delay_seconds;
+    struct lane *lanes;
+    uint32_t n_lanes, n_active;
+    size_t next, finished;
+    enum transcriber_end end; /* unless DONE, the run is over */
+};
+
+static void stop(struct transcriber *t, enum transcriber_end end)
+{
+    if (t->end == TRANSCRIBER_DONE)
+        t->end = end;
+}
+
+static void out_of_memory(struct transcriber *t)
+{
+    report_error(t->report, "out of memory");
+    stop(t, TRANSCRIBER_FAILED);
+}
+
+/* Streams and models tell through their logger what is wrong. */
+static void check_status(struct transcriber *t, int status)
+{
+    if (status == STAPES_ERROR_MEMORY)
+        out_of_memory(t);
+    else if (status != STAPES_OK && status != STAPES_ERROR_AGAIN)
+        stop(t, TRANSCRIBER_FAILED);
+}
+
+static void release(struct transcriber *t, struct lane *lane)
+{
+    stapes_stream_destroy(&lane->stream);
+    audio_close(&lane->audio);
+    for (size_t i = 0; i < lane->n_words; i++)
+        free(lane->words[i].text);
+    lane->n_words = 0;
+    if (lane->active)
+        t->n_active--;
+    lane->active = false;
+}
+
+static void tell(struct transcriber *t, const struct transcriber_result *result)
+{
+    t->finished++;
+    if (!t->params->done(t->params->user, result))
+        stop(t, TRANSCRIBER_STOPPED);
+}
+
+static void finish(struct transcriber *t, struct lane *lane)
+{
+    if (lane->text.failed) {
+        out_of_memory(t);
+        return;
+    }
+    const struct transcriber_result result = {
+        .index = lane->index,
+        .error = lane->damaged ? audio_message(lane->audio) : NULL,
+        .text = lane->text.bytes ? lane->text.bytes : "",
+        .words = lane->words,
+        .n_words = lane->n_words,
+        .seconds = (double)audio_samples(lane->audio) / AUDIO_RATE,
+    };
+    tell(t, &result);
+    release(t, lane);
+}
+
+static void start(struct transcriber *t, struct lane *lane)
+{
+    static const struct audio_raw raw = {.rate = AUDIO_RATE, .channels = 1};
+    char message[AUDIO_MESSAGE_SIZE];
+    lane->index = t->next++;
+    lane->audio = audio_open(t->params->paths[lane->index], &raw, message);
+    if (!lane->audio) {
+        tell(t, &(struct transcriber_result){.index = lane->index, .error = message, .text = ""});
+        return;
+    }
+    if (!lane->pcm)
+        lane->pcm = malloc(STAPES_FRAME_SAMPLES * sizeof(*lane->pcm));
+    lane->read = lane->fed = 0;
+    lane->input_end = lane->damaged = false;
+    text_clear(&lane->text);
+    int status =
+        lane->pcm ? stapes_stream_create(t->model, NULL, &lane->stream) : STAPES_ERROR_MEMORY;
+    lane->active = true;
+    t->n_active++;
+    check_status(t, status);
+    if (status != STAPES_OK)
+        stop(t, TRANSCRIBER_FAILED);
+}
+
+static void feed(struct transcriber *t, struct lane *lane, bool *progress)
+{
+    if (lane->input_end)
+        return;
+    if (lane->read == lane->fed) {
+        long n = lane->damaged ? 0 : audio_read(lane->audio, lane->pcm, STAPES_FRAME_SAMPLES);
+        lane->damaged |= n < 0; /* what was said until then comes out all the same */
+        lane->read = n > 0 ? (size_t)n : 0;
+        lane->fed = 0;
+    }
+    if (lane->read == 0) {
+        int status = stapes_stream_finish(lane->stream);
+        check_status(t, status);
+        lane->input_end = status == STAPES_OK;
+        *progress |= lane->input_end;
+        return;
+    }
+    size_t taken = 0;
+    int status =
+        stapes_stream_feed(lane->stream, lane->pcm + lane->fed, lane->read - lane->fed, &taken);
+    lane->fed += taken;
+    *progress |= taken > 0;
+    check_status(t, status);
+}
+
+static void add_word(struct transcriber *t, struct lane *lane, const struct stapes_event *event)
+{
+    if (lane->n_words == lane->capacity) {
+        size_t capacity = lane->capacity ? 2 * lane->capacity : 64;
+        struct transcriber_word *words = realloc(lane->words, capacity * sizeof(*words));
+        if (!words) {
+            out_of_memory(t);
+            return;
+        }
+        lane->words = words;
+        lane->capacity = capacity;
+    }
+    char *text = strdup(event->text);
+    if (!text) {
+        out_of_memory(t);
+        return;
+    }
+    /* Until its WORD_END tells better, a word ends where its last token came. */
+    const double told =
+        (double)(event->step + 1) * STAPES_FRAME_SAMPLES / STAPES_SAMPLE_RATE - t->delay_seconds;
+    lane->words[lane->n_words++] =
+        (struct transcriber_word){text, event->start_seconds, MAX(event->start_seconds, told)};
+    if (lane->text.length > 0)
+        text_add(&lane->text, " ");
+    text_add(&lane->text, event->text);
+}
+
+static void poll_events(struct transcriber *t, struct lane *lane, bool *progress)
+{
+    struct stapes_event event;
+    while (t->end == TRANSCRIBER_DONE) {
+        int status = stapes_stream_poll(lane->stream, &event);
+        check_status(t, status);
+        if (status != STAPES_OK || event.type == STAPES_EVENT_NONE)
+            return;
+        *progress = true;
+        if (event.type == STAPES_EVENT_WORD) {
+            add_word(t, lane, &event);
+        } else if (event.type == STAPES_EVENT_WORD_END && lane->n_words > 0) {
+            struct transcriber_word *word = &lane->words[lane->n_words - 1];
+            word->end = MAX(word->start, event.end_seconds);
+        } else if (event.type == STAPES_EVENT_END) {
+            finish(t, lane);
+            return;
+        }
+    }
+}
+
+static void show_progress(const struct transcriber *t)
+{
+    uint64_t done = (uint64_t)BAR_STEPS * t->finished;
+    if (!t->params->label)
+        return;
+    for (uint32_t i = 0; i < t->n_lanes; i++) {
+        const struct lane *lane = &t->lanes[i];
+        uint64_t total = lane->active ? audio_total(lane->audio) : 0;
+        if (total > 0)
+            done += BAR_STEPS * MIN(audio_samples(lane->audio), total) / total;
+    }
+    report_progress(t->report, t->params->label, done, (uint64_t)BAR_STEPS * t->params->n);
+}
+
+/* One frame of every stream. */
+static void step(struct transcriber *t)
+{
+    bool progress = false;
+    for (uint32_t i = 0; i < t->n_lanes && t->end == TRANSCRIBER_DONE; i++) {
+        struct lane *lane = &t->lanes[i];
+        while (!lane->active && t->next < t->params->n && t->end == TRANSCRIBER_DONE)
+            start(t, lane);
+        if (lane->active && t->end == TRANSCRIBER_DONE)
+            feed(t, lane, &progress);
+    }
+    if (t->n_active == 0 || t->end != TRANSCRIBER_DONE)
+        return;
+    check_status(t, stapes_model_run(t->model, progress ? STAPES_RUN_READY : STAPES_RUN_WAIT));
+    for (uint32_t i = 0; i < t->n_lanes && t->end == TRANSCRIBER_DONE; i++)
+        if (t->lanes[i].active)
+            poll_events(t, &t->lanes[i], &progress);
+    if (!progress && t->end == TRANSCRIBER_DONE) {
+        report_error(t->report, "the model gave no answer");
+        stop(t, TRANSCRIBER_FAILED);
+    }
+}
+
+enum transcriber_end transcriber_run(struct report *report, stapes_model *model,
+                                     const struct transcriber_params *params)
+{
+    struct stapes_model_info info;
+    stapes_model_get_info(model, &info);
+    struct transcriber t = {.report = report,
+                            .model = model,
+                            .params = params,
+                            .delay_seconds = info.audio_delay_seconds,
+                            .n_lanes = info.slots};
+    t.lanes = calloc(t.n_lanes, sizeof(*t.lanes));
+    if (!t.lanes)
+        out_of_memory(&t);
+    while (t.end == TRANSCRIBER_DONE && t.finished < params->n) {
+        if (interrupt_pending())
+            stop(&t, TRANSCRIBER_INTERRUPTED);
+        else
+            step(&t);
+        show_progress(&t);
+    }
+    report_clear(report);
+    for (uint32_t i = 0; t.lanes && i < t.n_lanes; i++) {
+        release(&t, &t.lanes[i]);
+        free(t.lanes[i].pcm);
+        free(t.lanes[i].words);
+        text_deinit(&t.lanes[i].text);
+    }
+    free(t.lanes);
+    return t.end;
+}
