@@ -302,7 +302,9 @@ int calibration_gather(struct report *report, const struct model_options *model,
     c.slots = (uint32_t)MIN((uint64_t)slots, recordings.n);
     summary->recordings = recordings.n;
     summary->unreadable = recordings.unreadable;
-    int status = model_open_capturing(report, model, c.slots, take_tick, &c, &c.model);
+    int status = model_open_for(
+        report, model, &(struct model_use){.slots = c.slots, .capture = take_tick, .user = &c},
+        &c.model);
     const double start = now_seconds();
     if (status == EXIT_SUCCESS) {
         status = gather(&c, &recordings, scratch, &gathered, summary);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "loader/tensor.h"
+#include "stream/score.h"
 #include "tools/interrupt.h"
 #include "tools/program.h"
 
@@ -69,14 +70,14 @@ static int show_loading(void *user, uint64_t done, uint64_t total)
     return !interrupt_pending();
 }
 
-static int open_as(struct report *report, const struct model_options *options, uint32_t slots,
-                   bool trace, capture_fn *sink, void *user, stapes_model **model)
+int model_open_for(struct report *report, const struct model_options *options,
+                   const struct model_use *use, stapes_model **model)
 {
     char demo[PATH_MAX], cache[PATH_MAX];
     struct stapes_model_params params = {
         .path = options->path,
         .device = options->device,
-        .slots = slots,
+        .slots = use->slots,
         .cache_dir = options->cache_dir,
         .memory_limit_bytes = options->max_memory,
         .kernels = options->kernels,
@@ -87,7 +88,8 @@ static int open_as(struct report *report, const struct model_options *options, u
         .progress = show_loading,
         .progress_user = report,
         .validation = options->validation,
-        .trace = trace,
+        .trace = use->trace,
+        .timed = use->timed,
     };
     if (!params.path) {
         if (!find_demo(demo, sizeof(demo))) {
@@ -101,10 +103,16 @@ static int open_as(struct report *report, const struct model_options *options, u
     else if (strcmp(params.cache_dir, "none") == 0)
         params.cache_dir = NULL;
 
-    tune_cpu_driver(params.path, slots);
+    if (!use->same_driver)
+        tune_cpu_driver(params.path, use->slots);
     uint32_t errors = report->errors;
-    int status = sink ? (int)capture_open(&params, sink, user, model)
-                      : stapes_model_open(&params, model);
+    int status;
+    if (use->capture)
+        status = capture_open(&params, use->capture, use->user, model);
+    else if (use->scoring)
+        status = score_open(&params, model);
+    else
+        status = stapes_model_open(&params, model);
     report_clear(report);
     if (status == STAPES_OK)
         return EXIT_SUCCESS;
@@ -118,13 +126,8 @@ static int open_as(struct report *report, const struct model_options *options, u
 int model_open(struct report *report, const struct model_options *options, uint32_t slots,
                bool trace, stapes_model **model)
 {
-    return open_as(report, options, slots, trace, NULL, NULL, model);
-}
-
-int model_open_capturing(struct report *report, const struct model_options *options, uint32_t slots,
-                         capture_fn *sink, void *user, stapes_model **model)
-{
-    return open_as(report, options, slots, false, sink, user, model);
+    return model_open_for(report, options, &(struct model_use){.slots = slots, .trace = trace},
+                          model);
 }
 
 int model_close(struct report *report, const struct model_options *options, stapes_model **model)

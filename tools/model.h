@@ -30,13 +30,17 @@ extern const char *const model_kv_types[];
      .help = "A GGUF file, any file of a split GGUF, or a checkpoint directory as downloaded "     \
              "(config.json, safetensors, Mimi, SentencePiece model). Default: the bundled demo "   \
              "model, which knows about 220 everyday English words."},                              \
-        {.name = "device",                                                                         \
-         .letter = 'd',                                                                            \
-         .kind = OPTION_STRING,                                                                    \
-         .offset = offsetof(options, model.device),                                                \
-         .value = "NAME|INDEX",                                                                    \
-         .help = "The device to run on: its index or a part of its name, as stapes devices lists " \
-                 "them. Default: the best there is."},                                             \
+        DEVICE_OPTION_ROWS(options)
+
+/* The same without --model, for commands that take models as operands. */
+#define DEVICE_OPTION_ROWS(options)                                                                \
+    {.name = "device",                                                                             \
+     .letter = 'd',                                                                                \
+     .kind = OPTION_STRING,                                                                        \
+     .offset = offsetof(options, model.device),                                                    \
+     .value = "NAME|INDEX",                                                                        \
+     .help = "The device to run on: its index or a part of its name, as stapes devices lists "     \
+             "them. Default: the best there is."},                                                 \
         {.name = "kernels",                                                                        \
          .kind = OPTION_STRING,                                                                    \
          .offset = offsetof(options, model.kernels),                                               \
@@ -89,14 +93,23 @@ extern const char *const model_kv_types[];
         .help = "Tell on standard error what the library does."                                    \
     }
 
+struct model_use {
+    uint32_t slots;
+    bool trace, timed;   /* as in stapes_model_params */
+    bool scoring;        /* stream/score.h */
+    capture_fn *capture; /* with user, where not NULL: stream/capture.h */
+    void *user;
+    /* Not the first model of a comparison: what Mesa's CPU driver was told for the first one holds
+     * for this one, too. */
+    bool same_driver;
+};
+
 /* Opens the model that the options name, with a progress bar; says what is wrong where it cannot.
  * Returns an exit status. */
 int model_open(struct report *report, const struct model_options *options, uint32_t slots,
                bool trace, stapes_model **model);
-
-/* The same for a model that hands out what its matrices read (stream/capture.h). */
-int model_open_capturing(struct report *report, const struct model_options *options, uint32_t slots,
-                         capture_fn *sink, void *user, stapes_model **model);
+int model_open_for(struct report *report, const struct model_options *options,
+                   const struct model_use *use, stapes_model **model);
 
 /* Closes the model; messages of the validation layers become a failure. Returns an exit status. */
 int model_close(struct report *report, const struct model_options *options, stapes_model **model);

@@ -33,6 +33,18 @@ static bool parse_integer(const char *string, int64_t min, int64_t max, int64_t 
     return true;
 }
 
+static bool parse_number(const char *string, int64_t min, int64_t max, double *value)
+{
+    char *end;
+    if (*string < '0' || *string > '9' || string[strspn(string, "0123456789.eE+-")])
+        return false;
+    const double number = strtod(string, &end);
+    if (*end || !(number >= (double)min && number <= (double)max))
+        return false;
+    *value = number;
+    return true;
+}
+
 static bool parse_size(const char *string, uint64_t *value)
 {
     static const char suffixes[] = "KMGT";
@@ -76,7 +88,7 @@ static bool wrong_value(const struct command *command, const struct option_row *
                         const char *string)
 {
     fprintf(stderr, "stapes %s: --%s takes ", command->name, row->name);
-    if (row->kind == OPTION_INTEGER)
+    if (row->kind == OPTION_INTEGER || row->kind == OPTION_NUMBER)
         fprintf(stderr, "a number from %" PRId64 " to %" PRId64, row->min, row->max);
     else if (row->kind == OPTION_SIZE)
         fputs("a number of bytes above 0, with K, M, G or T for powers of 1024", stderr);
@@ -111,6 +123,7 @@ static bool set_value(const struct command *command, const struct option_row *ro
         *(const char **)at = string;
         break;
     case OPTION_INTEGER: valid = parse_integer(string, row->min, row->max, at); break;
+    case OPTION_NUMBER: valid = parse_number(string, row->min, row->max, at); break;
     case OPTION_SIZE: valid = parse_size(string, at); break;
     case OPTION_CHOICE: valid = parse_choice(string, row->choices, at); break;
     case OPTION_LIST:

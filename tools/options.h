@@ -14,6 +14,7 @@ enum option_kind {
     OPTION_FLAG,    /* bool */
     OPTION_STRING,  /* const char *, not empty */
     OPTION_INTEGER, /* int64_t, min to max */
+    OPTION_NUMBER,  /* double, min to max */
     OPTION_SIZE,    /* uint64_t bytes, with K, M, G or T */
     OPTION_CHOICE,  /* int, the index in choices */
     OPTION_LIST, /* struct option_list: strings, none empty; the option may be there repeatedly */

@@ -117,6 +117,8 @@ static void start(struct transcriber *t, struct lane *lane)
     check_status(t, status);
     if (status != STAPES_OK)
         stop(t, TRANSCRIBER_FAILED);
+    else if (t->params->begin && !t->params->begin(t->params->user, lane->index, lane->stream))
+        stop(t, TRANSCRIBER_STOPPED);
 }
 
 static void feed(struct transcriber *t, struct lane *lane, bool *progress)

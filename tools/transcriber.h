@@ -24,10 +24,14 @@ struct transcriber_result {
 
 /* Called once for every file, in the order in which they come to their end. False stops the run. */
 typedef bool transcriber_fn(void *user, const struct transcriber_result *result);
+/* Called for a file's stream before its first step; it may attach to it (stream/score.h). False
+ * stops the run. */
+typedef bool transcriber_begin_fn(void *user, size_t index, stapes_stream *stream);
 
 struct transcriber_params {
     const char *const *paths; /* regular files that tools/audio.h reads */
     size_t n;
+    transcriber_begin_fn *begin; /* may be NULL */
     transcriber_fn *done;
     void *user;
     const char *label; /* of the progress bar; NULL: none */
@@ -36,7 +40,7 @@ struct transcriber_params {
 enum transcriber_end {
     TRANSCRIBER_DONE,
     TRANSCRIBER_INTERRUPTED, /* Ctrl-C: files that were not at their end are not told of */
-    TRANSCRIBER_STOPPED,     /* by `done` */
+    TRANSCRIBER_STOPPED,     /* by `begin` or `done` */
     TRANSCRIBER_FAILED,      /* the model can do no more, which has been told */
 };
 
