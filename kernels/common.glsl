@@ -44,16 +44,6 @@ vec4 load_i8(uint word)
     return vec4(ivec4(w << 24, w << 16, w << 8, w) >> 24);
 }
 
-vec4 load_low_nibbles(uint word)
-{
-    return vec4(ivec4(uvec4(word, word >> 8, word >> 16, word >> 24) & 15u) - 8);
-}
-
-vec4 load_high_nibbles(uint word)
-{
-    return vec4(ivec4(uvec4(word >> 4, word >> 12, word >> 20, word >> 28) & 15u) - 8);
-}
-
 /* x = n ln 2 + r; returns expm1(r) and 2^n. x within [-87, 88]. ln 2 is split so that n * high is
  * exact without a fused multiply-add. */
 float expm1_reduce(float x, out float scale)

@@ -29,7 +29,8 @@ static double evaluate(const struct kernel_case *c, bool write)
                 *to = (float)sum;
         }
     }
-    return worst * (p->tables + 1) * 0x1p-24; /* one rounding an addition */
+    /* One rounding an addition, and one of the element where its block has a minimum. */
+    return worst * (2 * p->tables + 1) * 0x1p-24;
 }
 
 void embed_ref(const struct kernel_case *c)
@@ -58,11 +59,8 @@ bool embed_cases(enum kernel_id id, uint32_t index, const struct case_source *s,
     const uint32_t type = weights_type(id);
     struct embed_params *p = &out->params.embed;
     *p = *shape;
-    if (weights_blocks(type)) {
-        const uint32_t dim = div_up(p->dim, 32) * 32;
-        p->x_slot_stride += dim - p->dim;
-        p->dim = dim;
-    }
+    p->dim = weights_round_up(type, p->dim);
+    p->x_slot_stride += p->dim - shape->dim;
     out->id = id;
     snprintf(out->text, sizeof(out->text), "%u slots, %u tables of %ux%u%s", p->slots, p->tables,
              p->table_rows, p->dim, p->accumulate ? ", accumulate" : "");

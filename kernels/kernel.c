@@ -35,10 +35,24 @@ const struct kernel_info kernel_table[KERNEL_COUNT] = {
 #include "kernels/kernels.def"
 #undef KERNEL
 
+#define ORDERED(NAME, TYPE)                                                                        \
+    _Static_assert(KERNEL_OF_TYPE(matmul, TYPE) == KERNEL_matmul_##NAME &&                         \
+                       KERNEL_OF_TYPE(embed, TYPE) == KERNEL_embed_##NAME,                         \
+                   #NAME ": order of the rows");
+ORDERED(f16, TYPE_F16)
+ORDERED(bf16, TYPE_BF16)
+ORDERED(q8_0, TYPE_Q8_0)
+ORDERED(q4_0, TYPE_Q4_0)
+ORDERED(q4_1, TYPE_Q4_1)
+ORDERED(q5_0, TYPE_Q5_0)
+ORDERED(q5_1, TYPE_Q5_1)
+ORDERED(q4_k, TYPE_Q4_K)
+ORDERED(q6_k, TYPE_Q6_K)
+
 enum status kernel_find(const struct log *log, const char *name, size_t length,
                         enum kernel_id *out)
 {
-    char legal[2048] = "";
+    char legal[4096] = "";
     size_t used = 0;
     for (int i = 0; i < KERNEL_COUNT; i++) {
         const char *row = kernel_table[i].name;

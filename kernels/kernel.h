@@ -15,6 +15,10 @@ enum kernel_id {
     KERNEL_COUNT
 };
 
+/* The rows of a family of weights, in the order of TYPE_*: KERNEL_OF_TYPE(matmul, TYPE_Q8_0) is
+ * KERNEL_matmul_q8_0. */
+#define KERNEL_OF_TYPE(family, type) ((enum kernel_id)(KERNEL_##family##_f32 + (type)))
+
 /* How one dispatch is made from its parameters. */
 struct kernel_plan {
     uint32_t groups[3];

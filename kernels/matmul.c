@@ -343,7 +343,7 @@ static const struct shape convolution_bench_shapes[] = {
 static const struct shape *find_shape(enum kernel_id id, uint32_t index)
 {
     const bool tiled = strstr(kernel_table[id].name, "_mm") != NULL;
-    const bool blocks = weights_blocks(weights_type(id));
+    const bool blocks = TYPE_BLOCK(weights_type(id)) > 1;
     if (index >= CASE_BENCH) {
         index -= CASE_BENCH;
         if (index < COUNT_OF(bench_shapes))
@@ -394,7 +394,7 @@ bool matmul_cases(enum kernel_id id, uint32_t index, const struct case_source *s
 
     out->id = id;
     p->rows = h->rows;
-    p->k = weights_blocks(type) ? div_up(h->k, 32) * 32 : h->k;
+    p->k = weights_round_up(type, h->k);
     p->cols = h->slots * h->per_slot;
     p->per_slot = h->per_slot;
     p->flags = h->flags;

@@ -7,35 +7,44 @@
 #include "matmul_weights.glsl"
 
 layout(set = 0, binding = 0) readonly buffer Plane0 { uint plane0[]; };
-layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 
-/* Elements of a word of plane 0, and which they are: of q4_0 four, and the four 16 behind them. */
+/* Elements of a word of plane 0, and which they are: of nibbles four, and the four 16 behind them. */
 #if defined(WEIGHT_F32)
 #define WORD_ELEMENTS 1u
 #elif defined(WEIGHT_F16) || defined(WEIGHT_BF16)
 #define WORD_ELEMENTS 2u
-#elif defined(WEIGHT_Q8_0)
-#define WORD_ELEMENTS 4u
 #else
-#define WORD_ELEMENTS 8u
-#endif
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
-#define BLOCK_WORDS (32u / WORD_ELEMENTS)
+#define WORD_ELEMENTS (32u / BLOCK_WORDS)
 #endif
 
 /* Globals, because arrays of a specialized size are miscompiled as parameters of functions. */
 float acc[ROWS * COLS];
 uint w_at[ROWS];
 uint x_at[COLS];
-#if defined(BLOCK_WORDS)
-uint scale_at[ROWS];
-float sum[ROWS * COLS]; /* of a block */
+#if defined(BLOCKS)
+uint head_at[ROWS];
+uvec4 head[ROWS];       /* of a block */
+float sum[ROWS * COLS];
+float x_sum[COLS];
 #define SUM sum
 #else
 #define SUM acc
 #endif
 
-void unpack(uint word, out float w[WORD_ELEMENTS])
+#if defined(BLOCKS)
+/* word i of a block of row r; where a block has several scales, they are in */
+void unpack(uint word, uint i, uint block, uint r, out float w[WORD_ELEMENTS])
+{
+    [[unroll]] for (uint j = 0u; j < WORD_ELEMENTS / 4u; j++) {
+        vec4 v = unpack_quad(word, i + 4u * j, head[r]);
+        if (PARTS > 1u)
+            v *= block_step(head[r], block, j);
+        [[unroll]] for (uint e = 0u; e < 4u; e++)
+            w[4u * j + e] = v[e];
+    }
+}
+#else
+void unpack(uint word, uint i, uint block, uint r, out float w[WORD_ELEMENTS])
 {
 #if defined(WEIGHT_F32)
     w[0] = uintBitsToFloat(word);
@@ -43,60 +52,58 @@ void unpack(uint word, out float w[WORD_ELEMENTS])
     vec2 v = load_f16(word);
     w[0] = v.x;
     w[1] = v.y;
-#elif defined(WEIGHT_BF16)
+#else
     vec2 v = load_bf16(word);
     w[0] = v.x;
     w[1] = v.y;
-#else
-#if defined(WEIGHT_Q8_0)
-    vec4 v = load_i8(word);
-#else
-    vec4 v = load_low_nibbles(word), h = load_high_nibbles(word);
-    w[4] = h.x;
-    w[5] = h.y;
-    w[6] = h.z;
-    w[7] = h.w;
-#endif
-    w[0] = v.x;
-    w[1] = v.y;
-    w[2] = v.z;
-    w[3] = v.w;
 #endif
 }
+#endif
 
-/* SUM += the first n elements of word i of the rows, whose first element is element e of x */
-void multiply_word(uint i, uint e, uint n)
+/* SUM += the first n elements of word i of the rows' block, whose first element is element e of x;
+ * a block is one word where the type has none */
+void multiply_word(uint block, uint i, uint e, uint n)
 {
     float v[COLS * WORD_ELEMENTS];
     [[unroll]] for (uint c = 0u; c < COLS; c++)
-        [[unroll]] for (uint j = 0u; j < n; j++)
+        [[unroll]] for (uint j = 0u; j < n; j++) {
             v[c * WORD_ELEMENTS + j] = x[x_at[c] + e + (j < 4u ? j : j + 12u)];
+#if defined(MINIMA)
+            x_sum[c] += v[c * WORD_ELEMENTS + j];
+#endif
+        }
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         float w[WORD_ELEMENTS];
-        unpack(plane0[w_at[r] + i], w);
+#if defined(BLOCKS)
+        unpack(plane0[w_at[r] + block * BLOCK_WORDS + i], i, block, r, w);
+#else
+        unpack(plane0[w_at[r] + block], i, block, r, w);
+#endif
         [[unroll]] for (uint c = 0u; c < COLS; c++)
             [[unroll]] for (uint j = 0u; j < n; j++)
                 SUM[r * COLS + c] = fma(w[j], v[c * WORD_ELEMENTS + j], SUM[r * COLS + c]);
     }
 }
 
-#if defined(BLOCK_WORDS)
+#if defined(BLOCKS)
 void multiply()
 {
-    uint blocks = p.k / 32u;
-    for (uint pair = 0u; 2u * pair < blocks; pair++) {
-        uint scales[ROWS];
+    for (uint b = 0u; b < p.k / 32u; b++) {
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            scales[r] = plane1[scale_at[r] + pair];
-        for (uint b = 2u * pair; b < min(2u * pair + 2u, blocks); b++) {
-            [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
-                sum[rc] = 0.0;
-            for (uint i = 0u; i < BLOCK_WORDS; i++)
-                multiply_word(b * BLOCK_WORDS + i, b * 32u + i * 4u, WORD_ELEMENTS);
-            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-                float d = load_f16(scales[r] >> (b % 2u * 16u)).x;
-                [[unroll]] for (uint c = 0u; c < COLS; c++)
-                    acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
+            head[r] = load_head(head_at[r], b, p.k);
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            x_sum[c] = 0.0;
+        [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
+            sum[rc] = 0.0;
+        for (uint i = 0u; i < BLOCK_WORDS; i++)
+            multiply_word(b, i, b * 32u + i * 4u, WORD_ELEMENTS);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            float d = PARTS > 1u ? 1.0 : block_step(head[r], b, 0u);
+            [[unroll]] for (uint c = 0u; c < COLS; c++) {
+                acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
+#if defined(MINIMA)
+                acc[r * COLS + c] = fma(block_min(head[r], b), x_sum[c], acc[r * COLS + c]);
+#endif
             }
         }
     }
@@ -111,9 +118,9 @@ void multiply()
 {
     uint n = p.k / WORD_ELEMENTS;
     for (uint i = 0u; i < n; i++)
-        multiply_word(i, i * WORD_ELEMENTS, WORD_ELEMENTS);
+        multiply_word(i, 0u, i * WORD_ELEMENTS, WORD_ELEMENTS);
     if (n * WORD_ELEMENTS < p.k)
-        multiply_word(n, n * WORD_ELEMENTS, 1u);
+        multiply_word(n, 0u, n * WORD_ELEMENTS, 1u);
 }
 
 uint row_words()

@@ -107,8 +107,7 @@ void multiply(uint j, uint u, uint quad)
 #endif
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             uvec4 w = now[j * ROWS + r];
-            vec2 pair = load_f16(scales_now[j * ROWS + r]);
-            float d = (u * UNIT / 32u & 1u) == 0u ? pair.x : pair.y;
+            float d = block_step(heads_now[j * ROWS + r], u * UNIT / 32u, 0u);
 #if defined(WEIGHT_Q4_0)
             int sum = dot_16(w & 0x0f0f0f0fu, v, -offset);
             sum = dot_16(w >> 4 & 0x0f0f0f0fu, behind, sum);

@@ -18,7 +18,6 @@ layout(set = 0, binding = 0) readonly buffer Plane0 { uvec4 plane0[]; };
 layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
 #else
 layout(set = 0, binding = 0) readonly buffer Plane0 { uint plane0[]; };
-layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 #endif
 
 /* A unit is what an invocation brings at once: 4 elements of a quad of rows, or of columns. */
@@ -54,16 +53,14 @@ uvec4 load_row(uint row, uint i)
 #elif defined(WEIGHT_F16) || defined(WEIGHT_BF16)
     return uvec4(plane0[row * ((p.k + 3u) / 4u) + i / 4u], 0u, 0u);
 #else
-    uint scale = plane1[row * ((p.k / 32u + 1u) / 2u) + i / 64u];
-#if defined(WEIGHT_Q8_0)
-    return uvec4(plane0[row * (p.k / 4u) + i / 4u], scale, 0u, 0u);
-#else
-    return uvec4(plane0[row * (p.k / 8u) + i / 32u * 4u + i % 16u / 4u], scale, 0u, 0u);
-#endif
+    uint block = i / 32u, quad = i / 4u % 8u;
+    uvec4 head = load_head(row * PLANE1_WORDS(WEIGHT_TYPE, p.k), block, p.k);
+    uint word = plane0[row * PLANE0_WORDS(WEIGHT_TYPE, p.k) + block * BLOCK_WORDS + quad_word(quad)];
+    return uvec4(word, head.xy, quad < 4u ? head.z : head.w);
 #endif
 }
 
-/* A scale times a whole number is exact: it takes 19 bits. */
+/* A scale times a whole number is exact: it takes 23 bits at most. */
 vec4 unpack_row(uvec4 packed, uint i)
 {
 #if defined(WEIGHT_F32)
@@ -73,11 +70,14 @@ vec4 unpack_row(uvec4 packed, uint i)
 #elif defined(WEIGHT_BF16)
     return vec4(load_bf16(packed.x), load_bf16(packed.y));
 #else
-    float d = load_f16(packed.y >> (i / 32u % 2u * 16u)).x;
-#if defined(WEIGHT_Q8_0)
-    return d * load_i8(packed.x);
+    uvec4 head = packed.yzww;
+    uint block = i / 32u, quad = i / 4u % 8u;
+    vec4 codes = unpack_quad(packed.x, quad, head);
+    float d = block_step(head, block, quad / 4u);
+#if defined(MINIMA)
+    return fma(vec4(d), codes, vec4(block_min(head, block)));
 #else
-    return d * load_low_nibbles(packed.x >> (i / 16u % 2u * 4u));
+    return d * codes;
 #endif
 #endif
 }

@@ -22,13 +22,9 @@ layout(constant_id = 7) const uint UNROLL = 1u;   /* units of a row that a lane 
 #define GROUPS 4u /* of ROWS rows that a workgroup has at least */
 
 layout(set = 0, binding = 0) readonly buffer Plane0 { uvec4 plane0[]; };
-layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 layout(set = 0, binding = 3) readonly buffer Bias4 { vec4 bias4[]; };
 layout(set = 0, binding = 4) readonly buffer Scale4 { vec4 scale4[]; };
 
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
-#define BLOCKS
-#endif
 #if defined(WEIGHT_F32)
 #define QUADS 1u /* of elements, a unit */
 #elif defined(WEIGHT_F16) || defined(WEIGHT_BF16)
@@ -55,9 +51,10 @@ uint w_at[ROWS]; /* the row's first unit */
 uvec4 ahead[ROWS * UNROLL], now[ROWS * UNROLL];
 float acc[ROWS * COLS];
 #ifdef BLOCKS
-uint scale_at[ROWS];
-uint scales_ahead[ROWS * UNROLL], scales_now[ROWS * UNROLL];
-float sum[ROWS * COLS]; /* of a unit */
+uint head_at[ROWS];
+uvec4 heads_ahead[ROWS * UNROLL], heads_now[ROWS * UNROLL];
+float sum[ROWS * COLS]; /* of a unit, or of its part */
+float x_sum[COLS];
 #define SUM sum
 #else
 #define SUM acc
@@ -183,43 +180,47 @@ void load_ahead(uint from, uint units)
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             ahead[j * ROWS + r] = plane0[w_at[r] + u];
 #ifdef BLOCKS
-            scales_ahead[j * ROWS + r] = plane1[scale_at[r] + u * UNIT / 64u];
+            heads_ahead[j * ROWS + r] = load_head(head_at[r], u * UNIT / 32u, p.k);
 #endif
         }
     }
 }
 
 #if !defined(INTEGER_DOT)
+#ifdef BLOCKS
 /* Bits of a word become floats without a conversion: below the leading one of 2^n, n bits from the
  * top of the mantissa. What 2^n and the type's offset add is taken away exactly. */
 vec4 low_nibbles(uint word)
 {
+    const float offset = float(CODE_OFFSET);
     uint high = word >> 16;
     uvec4 bits = uvec4(word & 0xfu, word & 0xf00u, high & 0xfu, high & 0xf00u);
     return uintBitsToFloat(bits | uvec4(0x4b000000u, 0x47000000u, 0x4b000000u, 0x47000000u)) -
-           vec4(8388616.0, 32776.0, 8388616.0, 32776.0);
+           (vec4(8388608.0, 32768.0, 8388608.0, 32768.0) + offset);
 }
 
 vec4 high_nibbles(uint word)
 {
+    const float offset = float(CODE_OFFSET);
     uint high = word >> 16;
     uvec4 bits = uvec4(word & 0xf0u, word & 0xf000u, high & 0xf0u, high & 0xf000u);
     return uintBitsToFloat(bits | uvec4(0x49000000u, 0x45000000u, 0x49000000u, 0x45000000u)) -
-           vec4(524296.0, 2056.0, 524296.0, 2056.0);
+           (vec4(524288.0, 2048.0, 524288.0, 2048.0) + offset);
 }
 
-vec4 signed_bytes(uint word)
+vec4 bytes(uint word, float offset)
 {
-    word ^= 0x80808080u;
     uint high = word >> 16;
     uvec4 bits = uvec4(word & 0xffu, word & 0xff00u, high & 0xffu, high & 0xff00u);
     return uintBitsToFloat(bits | uvec4(0x4b000000u, 0x47000000u, 0x4b000000u, 0x47000000u)) -
-           vec4(8388736.0, 32896.0, 8388736.0, 32896.0);
+           (vec4(8388608.0, 32768.0, 8388608.0, 32768.0) + offset);
 }
+#endif
 
-/* the elements 4 i to 4 i + 3 of a unit */
-vec4 unpack(uvec4 w, uint i)
+/* the elements 4 i to 4 i + 3 of unit `at` of those that were loaded */
+vec4 unpack(uint at, uint i)
 {
+    uvec4 w = now[at];
 #if defined(WEIGHT_F32)
     return uintBitsToFloat(w);
 #elif defined(WEIGHT_F16)
@@ -227,11 +228,33 @@ vec4 unpack(uvec4 w, uint i)
 #elif defined(WEIGHT_BF16)
     return vec4(load_bf16(w[2u * i]), load_bf16(w[2u * i + 1u]));
 #elif defined(WEIGHT_Q8_0)
-    return signed_bytes(w[i]);
+    return bytes(w[i] ^ 0x80808080u, 128.0);
+#elif defined(WEIGHT_Q5_0) || defined(WEIGHT_Q5_1) || defined(WEIGHT_Q6_K)
+    return bytes(quad_codes(w[i & 3u], i, heads_now[at]), float(CODE_OFFSET));
 #else
     return i < 4u ? low_nibbles(w[i]) : high_nibbles(w[i - 4u]);
 #endif
 }
+
+#ifdef BLOCKS
+/* Adds the sums of a part of unit j, which is unit u of the rows, and begins anew. */
+void finish_part(uint j, uint u, uint part)
+{
+    uint block = u * UNIT / 32u;
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        float d = block_step(heads_now[j * ROWS + r], block, part);
+        [[unroll]] for (uint c = 0u; c < COLS; c++) {
+            acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
+            sum[r * COLS + c] = 0.0;
+        }
+#if defined(MINIMA)
+        float least = block_min(heads_now[j * ROWS + r], block);
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            acc[r * COLS + c] = fma(least, x_sum[c], acc[r * COLS + c]);
+#endif
+    }
+}
+#endif
 
 /* Unit j of the step, which is unit u of the rows and begins at quad `quad` of what is staged. */
 void multiply(uint j, uint u, uint quad)
@@ -239,25 +262,27 @@ void multiply(uint j, uint u, uint quad)
 #ifdef BLOCKS
     [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
         sum[rc] = 0.0;
+    [[unroll]] for (uint c = 0u; c < COLS; c++)
+        x_sum[c] = 0.0;
 #endif
     [[unroll]] for (uint i = 0u; i < QUADS; i++) {
         vec4 v[COLS];
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
+        [[unroll]] for (uint c = 0u; c < COLS; c++) {
             v[c] = staged[staged_at(c, quad + i)];
+#if defined(MINIMA)
+            x_sum[c] += dot(v[c], vec4(1.0));
+#endif
+        }
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            vec4 w = unpack(now[j * ROWS + r], i);
+            vec4 w = unpack(j * ROWS + r, i);
             [[unroll]] for (uint c = 0u; c < COLS; c++)
                 SUM[r * COLS + c] = dot_fma(w, v[c], SUM[r * COLS + c]);
         }
-    }
 #ifdef BLOCKS
-    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-        vec2 pair = load_f16(scales_now[j * ROWS + r]);
-        float d = (u * UNIT / 32u & 1u) == 0u ? pair.x : pair.y;
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
-            acc[r * COLS + c] = fma(d, sum[r * COLS + c], acc[r * COLS + c]);
-    }
+        if ((i + 1u) % (QUADS / PARTS) == 0u)
+            finish_part(j, u, (i + 1u) / (QUADS / PARTS) - 1u);
 #endif
+    }
 }
 #endif
 
@@ -267,7 +292,7 @@ void begin_rows(uint first_row)
         uint row = p.w_row + min(first_row + r, p.rows - 1u);
         w_at[r] = row * ((p.k + 3u) / 4u * 4u / UNIT);
 #ifdef BLOCKS
-        scale_at[r] = row * ((p.k / 32u + 1u) / 2u);
+        head_at[r] = row * PLANE1_WORDS(WEIGHT_TYPE, p.k);
 #endif
     }
     [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)
@@ -291,7 +316,7 @@ void multiply_rows(bool has_rows)
             [[unroll]] for (uint i = 0u; i < ROWS * UNROLL; i++) {
                 now[i] = ahead[i];
 #ifdef BLOCKS
-                scales_now[i] = scales_ahead[i];
+                heads_now[i] = heads_ahead[i];
 #endif
             }
             if (at < units)

@@ -23,8 +23,8 @@ void main()
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         uint row = p.w_row + min(first_row + r, p.rows - 1u);
         w_at[r] = row * row_words();
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
-        scale_at[r] = row * ((p.k / 32u + 1u) / 2u);
+#if defined(BLOCKS)
+        head_at[r] = row * PLANE1_WORDS(WEIGHT_TYPE, p.k);
 #endif
     }
     [[unroll]] for (uint c = 0u; c < COLS; c++) {

@@ -6,9 +6,7 @@
  * order whatever the tile.
  */
 #extension GL_EXT_control_flow_attributes : require
-#if defined(WEIGHT_Q4_0)
 #extension GL_KHR_shader_subgroup_shuffle : require
-#endif
 #define MATMUL_TEXELS
 #include "matmul_weights.glsl"
 
@@ -30,15 +28,15 @@ layout(set = 0, binding = 2) uniform usamplerBuffer x;
 float acc[ROWS * COLS];
 uint w_at[ROWS]; /* texels */
 uint x_at[COLS]; /* words, then texels */
-uint scale_at[ROWS]; /* words */
+uint head_at[ROWS]; /* words */
 
 vec4 load_x4(uint c, uint texel)
 {
     return uintBitsToFloat(texelFetch(x, int(x_at[c] + texel)));
 }
 
-#if defined(WEIGHT_Q4_0)
-#include "matmul_tx_q4_0.glsl"
+#if defined(BLOCKS) && !defined(WEIGHT_Q8_0)
+#include "matmul_tx_nibbles.glsl"
 #else
 /* A tree, so that the sum of many products is no chain of additions. */
 float dot4(vec4 w, vec4 v)
@@ -67,7 +65,7 @@ vec4 unpack(uvec4 texel, uint j)
 
 float load_scale(uint r, uint block)
 {
-    uint word = scale_at[r] + block / 2u;
+    uint word = head_at[r] + block / 2u;
     uvec4 texel = texelFetch(plane1, int(word >> 2));
     uint low = (word & 1u) == 0u ? texel.x : texel.y, high = (word & 1u) == 0u ? texel.z : texel.w;
     vec2 pair = load_f16((word & 2u) == 0u ? low : high);

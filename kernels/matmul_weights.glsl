@@ -2,9 +2,10 @@
  *
  * Bindings and epilogue that the forms of matmul share; matmul_tx.glsl reads x as texels
  * (MATMUL_TEXELS), and qkv.glsl has another epilogue (MATMUL_QKV). One of WEIGHT_F32, WEIGHT_F16,
- * WEIGHT_BF16, WEIGHT_Q8_0 and WEIGHT_Q4_0 is defined before.
+ * WEIGHT_BF16 and those of blocks.glsl is defined before.
  */
 #include "common.glsl"
+#include "blocks.glsl"
 
 layout(constant_id = 1) const uint ROWS = 1u; /* a tile: rows and columns of an invocation */
 layout(constant_id = 2) const uint COLS = 1u;

@@ -10,12 +10,8 @@
 
 #if defined(WEIGHT_F32)
 layout(set = 0, binding = 0) readonly buffer Plane0 { vec4 plane0[]; };
-#elif defined(WEIGHT_Q4_0)
-layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
-layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 #elif defined(WEIGHT_Q8_0)
 layout(set = 0, binding = 0) readonly buffer Plane0 { uvec4 plane0[]; };
-layout(set = 0, binding = 1) readonly buffer Plane1 { uint plane1[]; };
 #else
 layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
 #endif
@@ -23,13 +19,23 @@ layout(set = 0, binding = 0) readonly buffer Plane0 { uvec2 plane0[]; };
 shared float partial[ROWS * COLS * gl_WorkGroupSize.x];
 
 /* A unit is what an invocation reads of a row at once: 4 elements, or half a block. */
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
+#if defined(BLOCKS)
 #define UNIT 16u
 #else
 #define UNIT 4u
 #endif
 
-#if defined(WEIGHT_F32) || defined(WEIGHT_F16) || defined(WEIGHT_BF16)
+#if defined(BLOCKS)
+/* quad j of a half */
+uint quad_of(uint side, uint j)
+{
+#if defined(WEIGHT_Q8_0)
+    return 4u * side + j;
+#else
+    return 2u * side + (j & 1u) + 4u * (j >> 1);
+#endif
+}
+#else
 vec4 load_w(uint at)
 {
 #if defined(WEIGHT_F32)
@@ -40,22 +46,6 @@ vec4 load_w(uint at)
 #else
     uvec2 w = plane0[at];
     return vec4(load_bf16(w.x), load_bf16(w.y));
-#endif
-}
-#else
-float load_scale(uint row, uint block)
-{
-    vec2 pair = load_f16(plane1[row * ((p.k / 32u + 1u) / 2u) + block / 2u]);
-    return (block & 1u) == 0u ? pair.x : pair.y;
-}
-
-/* where the four elements j of a half begin in its block */
-uint quad_of(uint side, uint j)
-{
-#if defined(WEIGHT_Q4_0)
-    return 8u * side + 4u * (j & 1u) + 16u * (j >> 1);
-#else
-    return 16u * side + 4u * j;
 #endif
 }
 #endif
@@ -102,6 +92,58 @@ vec4 column_quad(uint c, uint i, uint n)
     return v;
 }
 
+uint row[ROWS];
+float acc[ROWS * COLS];
+
+/* acc += unit i of the rows times the columns */
+#if defined(BLOCKS)
+void multiply_unit(uint i, uint units)
+{
+    uint block = i / 2u, side = i % 2u;
+    vec4 v[4u * COLS];
+    float x_sum[COLS];
+    [[unroll]] for (uint c = 0u; c < COLS; c++) {
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            v[4u * c + j] = column_quad(c, 32u * block + 4u * quad_of(side, j), 4u);
+        x_sum[c] = dot((v[4u * c] + v[4u * c + 1u]) + (v[4u * c + 2u] + v[4u * c + 3u]), vec4(1.0));
+    }
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        uvec4 head = load_head(row[r] * PLANE1_WORDS(WEIGHT_TYPE, p.k), block, p.k);
+        vec4 w[4];
+#if defined(WEIGHT_Q8_0)
+        uvec4 words = plane0[row[r] * units + i];
+#else
+        uvec4 words = plane0[row[r] * units + i].xyxy;
+#endif
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            w[j] = unpack_quad(words[j], quad_of(side, j), head);
+        [[unroll]] for (uint c = 0u; c < COLS; c++) {
+            [[unroll]] for (uint part = 0u; part < PARTS; part++) {
+                float sum = 0.0;
+                [[unroll]] for (uint j = 0u; j < 4u / PARTS; j++)
+                    sum = dot_fma(w[4u / PARTS * part + j], v[4u * c + 4u / PARTS * part + j], sum);
+                acc[r * COLS + c] = fma(block_step(head, block, part), sum, acc[r * COLS + c]);
+            }
+#if defined(MINIMA)
+            acc[r * COLS + c] = fma(block_min(head, block), x_sum[c], acc[r * COLS + c]);
+#endif
+        }
+    }
+}
+#else
+void multiply_unit(uint i, uint units)
+{
+    vec4 v[COLS];
+    [[unroll]] for (uint c = 0u; c < COLS; c++)
+        v[c] = column_quad(c, 4u * i, min(p.k - 4u * i, 4u));
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        vec4 w = load_w(row[r] * units + i);
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            acc[r * COLS + c] = dot_fma(w, v[c], acc[r * COLS + c]);
+    }
+}
+#endif
+
 void main()
 {
     const uint lanes = 1u << LANES_LOG2;
@@ -112,8 +154,6 @@ void main()
     uint first_col = gl_WorkGroupID.y * COLS;
     uint units = (p.k + UNIT - 1u) / UNIT;
 
-    uint row[ROWS];
-    float acc[ROWS * COLS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         row[r] = p.w_row + min(first_row + r, p.rows - 1u);
     [[unroll]] for (uint c = 0u; c < COLS; c++) {
@@ -126,45 +166,8 @@ void main()
     if ((FLAGS & MATMUL_NORM) != 0u)
         find_norms();
 
-    for (uint i = lane; i < units; i += lanes) {
-#if defined(WEIGHT_Q8_0) || defined(WEIGHT_Q4_0)
-        vec4 v[4u * COLS];
-        [[unroll]] for (uint c = 0u; c < COLS; c++) {
-            [[unroll]] for (uint j = 0u; j < 4u; j++)
-                v[4u * c + j] = column_quad(c, 32u * (i / 2u) + quad_of(i % 2u, j), 4u);
-        }
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            float d = load_scale(row[r], i / 2u);
-            vec4 w[4];
-#if defined(WEIGHT_Q4_0)
-            uvec2 words = plane0[row[r] * units + i];
-            w[0] = load_low_nibbles(words.x);
-            w[1] = load_low_nibbles(words.y);
-            w[2] = load_high_nibbles(words.x);
-            w[3] = load_high_nibbles(words.y);
-#else
-            uvec4 words = plane0[row[r] * units + i];
-            [[unroll]] for (uint j = 0u; j < 4u; j++)
-                w[j] = load_i8(words[j]);
-#endif
-            [[unroll]] for (uint c = 0u; c < COLS; c++) {
-                float sum = 0.0;
-                [[unroll]] for (uint j = 0u; j < 4u; j++)
-                    sum = dot_fma(w[j], v[4u * c + j], sum);
-                acc[r * COLS + c] = fma(d, sum, acc[r * COLS + c]);
-            }
-        }
-#else
-        vec4 v[COLS];
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
-            v[c] = column_quad(c, 4u * i, min(p.k - 4u * i, 4u));
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            vec4 w = load_w(row[r] * units + i);
-            [[unroll]] for (uint c = 0u; c < COLS; c++)
-                acc[r * COLS + c] = dot_fma(w, v[c], acc[r * COLS + c]);
-        }
-#endif
-    }
+    for (uint i = lane; i < units; i += lanes)
+        multiply_unit(i, units);
 
     uint local = gl_LocalInvocationID.x;
     [[unroll]] for (uint rc = 0u; rc < ROWS * COLS; rc++)

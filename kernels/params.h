@@ -12,11 +12,24 @@
  * Weight matrices, `rows` of k elements, as the repack kernels lay them out:
  * - f32: plane 0 has rows of align4(k) floats.
  * - f16, bf16: plane 0 has rows of align4(k) / 2 words, element 2i in the low half of word i.
- * - q8_0: plane 0 has rows of k / 4 words, bytes in order; plane 1 rows of (k / 32 + 1) / 2 words,
- *   the f16 scales of blocks 2i (low half) and 2i + 1.
- * - q4_0: plane 0 has rows of k / 8 words, 4 words (16 bytes) a block as in ggml: the low nibble of
- *   byte i is element i, the high one element i + 16, both minus 8; plane 1 is as q8_0's.
- * Padding elements are zero. k is a multiple of 32 for q8_0 and q4_0.
+ * - q8_0: plane 0 has rows of k / 4 words, signed bytes in order.
+ * - the other block types: plane 0 has rows of k / 8 words, 4 words (16 bytes) each 32 elements: the
+ *   low nibble of byte i is that of element i, the high one that of element i + 16.
+ * Padding elements are zero. What else a block type has is in rows of plane 1, one part behind the
+ * other, the row padded to four words for q5_0 and q6_k. q is the element's code.
+ * - q8_0: f16 scales d of blocks 2i (low half) and 2i + 1. x = d q
+ * - q4_0: the same. x = d (q - 8)
+ * - q4_1: a word a block, f16 d (low half) and m. x = d q + m
+ * - q5_0: a word a block, the fifth bit of element e in bit 8 (e % 4) + e / 4; then scales as q8_0's.
+ *   x = d (q - 16)
+ * - q5_1: fifth bits; then d and m as q4_1's. x = d q + m
+ * - q4_k: four words each 256 elements, with parts of 32: f16 d and e; s of parts 0 to 3 in bits 0-23
+ *   and the low 2 bits of their m in 24-31; the same of parts 4 to 7; the high 4 bits of m of all.
+ *   x = (d s) q - (e m)
+ * - q6_k: two words each 32 elements, the high two bits of element e in word e / 16, from bit
+ *   8 (e % 4) + 2 (e / 4 % 4) on; then signed bytes s, one each 16 elements; then d of 256
+ *   elements, in pairs as q8_0's. x = (d s) (q - 32)
+ * k is a multiple of the block: 32, for q4_k and q6_k 256.
  */
 #ifndef STAPES_KERNELS_PARAMS_H
 #define STAPES_KERNELS_PARAMS_H
@@ -58,6 +71,30 @@
 #define TYPE_BF16 2u
 #define TYPE_Q8_0 3u
 #define TYPE_Q4_0 4u
+#define TYPE_Q4_1 5u
+#define TYPE_Q5_0 6u
+#define TYPE_Q5_1 7u
+#define TYPE_Q4_K 8u
+#define TYPE_Q6_K 9u
+#define TYPES 10u
+
+#define TYPE_BLOCK(type)                                                                           \
+    ((type) >= TYPE_Q4_K ? 256u : (type) >= TYPE_Q8_0 ? 32u : 1u) /* elements */
+/* Words of a row of k elements. */
+#define ALIGN_4(n) (((n) + 3u) / 4u * 4u)
+#define PLANE0_WORDS(type, k)                                                                      \
+    ((type) == TYPE_F32    ? ALIGN_4(k)                                                            \
+     : (type) <= TYPE_BF16 ? ALIGN_4(k) / 2u                                                       \
+     : (type) == TYPE_Q8_0 ? (k) / 4u                                                              \
+                           : (k) / 8u)
+#define PLANE1_WORDS(type, k)                                                                      \
+    ((type) <= TYPE_BF16   ? 0u                                                                    \
+     : (type) <= TYPE_Q4_0 ? ((k) / 32u + 1u) / 2u                                                 \
+     : (type) == TYPE_Q4_1 ? (k) / 32u                                                             \
+     : (type) == TYPE_Q5_0 ? ALIGN_4((k) / 32u + ((k) / 32u + 1u) / 2u)                            \
+     : (type) == TYPE_Q5_1 ? (k) / 16u                                                             \
+     : (type) == TYPE_Q4_K ? (k) / 64u                                                             \
+                           : ALIGN_4((k) / 16u + (k) / 64u + ((k) / 256u + 1u) / 2u))
 
 /* Rows of a chunk of file bytes become rows of planes. The source starts at word 0 of binding 0 and
  * holds `rows` whole rows. Source row i of the chunk is row r = first_row + i of the tensor; it

@@ -24,6 +24,12 @@ void plan_repack_blocks(const void *params, struct kernel_plan *plan)
     plan_fold(plan, 64, (uint64_t)p->rows * div_up(p->k, 64));
 }
 
+void plan_repack_superblocks(const void *params, struct kernel_plan *plan)
+{
+    const struct repack_params *p = params;
+    plan_fold(plan, 64, (uint64_t)p->rows * div_up(p->k, 512));
+}
+
 void plan_centroids(const void *params, struct kernel_plan *plan)
 {
     const struct centroids_params *p = params;

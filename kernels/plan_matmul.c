@@ -170,7 +170,7 @@ void plan_matmul_tx(const void *params, struct kernel_plan *plan)
 
 /* Specialization beyond plan_matmul's: 6 all invocations of a workgroup have the same columns, 7
  * blocks a turn of the loop; a row's four are a cache line. */
-void plan_matmul_q4_0_tx(const void *params, struct kernel_plan *plan)
+void plan_matmul_nibbles_tx(const void *params, struct kernel_plan *plan)
 {
     const struct matmul_params *p = params;
     plan_texels(p, 8, 4, plan);

@@ -115,7 +115,7 @@ void qkv_ref(const struct kernel_case *c)
 static void fill_params(const struct shape *h, uint32_t type, uint32_t kv_type,
                         struct qkv_params *p)
 {
-    const uint32_t k = weights_blocks(type) ? div_up(h->k, 32) * 32 : h->k;
+    const uint32_t k = weights_round_up(type, h->k);
 
     *p = (struct qkv_params){
         .rows = 3 * h->heads * h->head_dim,

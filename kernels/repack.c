@@ -20,19 +20,123 @@ static uint32_t source_element(const struct repack_params *p, uint32_t e)
     return e % channels * p->taps + e / channels;
 }
 
-static void copy_blocks(const struct kernel_case *c, uint32_t block_bytes)
+/* A block of a file, as ggml has it (docs/gguf.md): bytes where its parts begin. */
+struct format {
+    enum kernel_id id;
+    uint32_t type, bytes, fifth, codes; /* fifth 0: codes have no fifth bits */
+};
+
+static const struct format formats[] = {
+    {KERNEL_repack_q8_0, TYPE_Q8_0, 34, 0, 2},  {KERNEL_repack_q4_0, TYPE_Q4_0, 18, 0, 2},
+    {KERNEL_repack_q4_1, TYPE_Q4_1, 20, 0, 4},  {KERNEL_repack_q5_0, TYPE_Q5_0, 22, 2, 6},
+    {KERNEL_repack_q5_1, TYPE_Q5_1, 24, 4, 8},  {KERNEL_repack_q4_k, TYPE_Q4_K, 144, 0, 16},
+    {KERNEL_repack_q6_k, TYPE_Q6_K, 210, 0, 0},
+};
+
+static const struct format *find_format(enum kernel_id id)
+{
+    for (size_t i = 0; i < COUNT_OF(formats); i++)
+        if (formats[i].id == id)
+            return &formats[i];
+    return NULL;
+}
+
+static void set_bits(uint32_t *words, uint32_t word, uint32_t bit, uint32_t bits)
+{
+    words[word] |= bits << bit;
+}
+
+static uint32_t half_of(const uint8_t *from)
+{
+    return from[0] | (uint32_t)from[1] << 8;
+}
+
+/* code of element e of a superblock of q4_k or q6_k */
+static uint32_t k_code(uint32_t type, const uint8_t *from, uint32_t e)
+{
+    if (type == TYPE_Q4_K)
+        return from[16 + e / 64 * 32 + e % 32] >> e % 64 / 32 * 4 & 15;
+    const uint32_t half = e / 128, at = e % 128;
+    return (from[half * 64 + at % 64] >> at / 64 * 4 & 15) |
+           (uint32_t)(from[128 + half * 32 + at % 32] >> at / 32 * 2 & 3) << 4;
+}
+
+/* the six bits of a part's scale (which 0) or minimum (1) of q4_k */
+static uint32_t k_six(const uint8_t *from, uint32_t part, uint32_t which)
+{
+    const uint8_t *packed = from + 4, mine = packed[4 * which + part % 4];
+    if (part < 4)
+        return mine & 63;
+    return (packed[8 + part % 4] >> 4 * which & 15) | (uint32_t)(mine >> 6) << 4;
+}
+
+static uint32_t code_of(const struct format *f, const uint8_t *from, uint32_t e)
+{
+    if (f->type == TYPE_Q4_K || f->type == TYPE_Q6_K)
+        return k_code(f->type, from, e);
+    if (f->type == TYPE_Q8_0)
+        return from[f->codes + e];
+    const uint32_t nibble = from[f->codes + e % 16] >> e / 16 * 4 & 15;
+    return nibble | (f->fifth ? (uint32_t)(from[f->fifth + e / 8] >> e % 8 & 1) << 4 : 0);
+}
+
+/* Block b of a row: its scales, to the row's head. */
+static void place_scales(const struct format *f, const uint8_t *from, uint32_t b, uint32_t k,
+                         uint32_t *head)
+{
+    const uint32_t d = half_of(from), blocks = k / 32;
+    switch (f->type) {
+    case TYPE_Q4_1: head[b] = d | half_of(from + 2) << 16; break;
+    case TYPE_Q5_0: set_bits(head, blocks + b / 2, b % 2 * 16, d); break;
+    case TYPE_Q5_1: head[blocks + b] = d | half_of(from + 2) << 16; break;
+    case TYPE_Q4_K:
+        head[4 * b] = d | half_of(from + 2) << 16;
+        for (uint32_t part = 0; part < 8; part++) {
+            const uint32_t m = k_six(from, part, 1), word = 4 * b + 1 + part / 4;
+            set_bits(head, word, 6 * (part % 4), k_six(from, part, 0));
+            set_bits(head, word, 24 + 2 * (part % 4), m & 3);
+            set_bits(head, 4 * b + 3, 4 * part, m >> 2);
+        }
+        break;
+    case TYPE_Q6_K:
+        for (uint32_t part = 0; part < 16; part++)
+            set_bits(head, k / 16 + 4 * b + part / 4, part % 4 * 8, from[192 + part]);
+        set_bits(head, k / 16 + k / 64 + b / 2, b % 2 * 16, half_of(from + 208));
+        break;
+    default: set_bits(head, b / 2, b % 2 * 16, d);
+    }
+}
+
+/* element e of a row */
+static void place_code(const struct format *f, uint32_t e, uint32_t code, uint32_t *row,
+                       uint32_t *head)
+{
+    if (f->type == TYPE_Q8_0) {
+        set_bits(row, e / 4, e % 4 * 8, code);
+        return;
+    }
+    set_bits(row, e / 32 * 4 + e % 16 / 4, e % 4 * 8 + e % 32 / 16 * 4, code & 15);
+    if (f->fifth)
+        set_bits(head, e / 32, 8 * (e % 4) + e % 32 / 4, code >> 4);
+    if (f->type == TYPE_Q6_K)
+        set_bits(head, e / 16, 8 * (e % 4) + 2 * (e / 4 % 4), code >> 4);
+}
+
+static void place_blocks(const struct kernel_case *c, const struct format *f)
 {
     const struct repack_params *p = &c->params.repack;
-    const uint32_t blocks = p->k / 32, words = (blocks + 1) / 2;
+    const uint32_t size = TYPE_BLOCK(f->type);
+    const uint32_t words[2] = {PLANE0_WORDS(f->type, p->k), PLANE1_WORDS(f->type, p->k)};
     const uint8_t *from = c->data[0];
     for (uint32_t i = 0; i < p->rows; i++) {
-        const uint32_t row = target_row(p, i);
-        uint8_t *scales = (uint8_t *)((uint32_t *)c->data[2] + row * words);
-        memset(scales, 0, words * 4);
-        for (uint32_t b = 0; b < blocks; b++, from += block_bytes) {
-            memcpy(scales + 2 * b, from, 2);
-            memcpy((uint8_t *)c->data[1] + (size_t)(row * blocks + b) * (block_bytes - 2), from + 2,
-                   block_bytes - 2);
+        uint32_t *row = (uint32_t *)c->data[1] + target_row(p, i) * words[0];
+        uint32_t *head = (uint32_t *)c->data[2] + target_row(p, i) * words[1];
+        memset(row, 0, words[0] * 4);
+        memset(head, 0, words[1] * 4);
+        for (uint32_t b = 0; b < p->k / size; b++, from += f->bytes) {
+            place_scales(f, from, b, p->k, head);
+            for (uint32_t e = 0; e < size; e++)
+                place_code(f, b * size + e, code_of(f, from, e), row, head);
         }
     }
 }
@@ -42,8 +146,9 @@ void repack_ref(const struct kernel_case *c)
 {
     const struct repack_params *p = &c->params.repack;
     const uint32_t aligned = div_up(p->k, 4) * 4;
-    if (c->id == KERNEL_repack_q8_0 || c->id == KERNEL_repack_q4_0) {
-        copy_blocks(c, c->id == KERNEL_repack_q8_0 ? 34 : 18);
+    const struct format *format = find_format(c->id);
+    if (format) {
+        place_blocks(c, format);
         return;
     }
     const uint16_t *from16 = c->data[0];
@@ -88,29 +193,20 @@ bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s
     if (!shape)
         return false;
     struct repack_params *p = &out->params.repack;
-    const bool blocks = id == KERNEL_repack_q8_0 || id == KERNEL_repack_q4_0;
+    const struct format *format = find_format(id);
     *p = *shape;
-    if (blocks) {
-        p->k = div_up(p->k, 32) * 32;
-        p->taps = 1;
-    }
     out->id = id;
     uint32_t type = TYPE_F32;
     uint64_t bytes;
-    switch (id) {
-    case KERNEL_repack_16:
-        p->src_type = type = TYPE_BF16;
-        bytes = (uint64_t)p->rows * p->k * 2;
-        break;
-    case KERNEL_repack_q8_0:
-        p->src_type = type = TYPE_Q8_0;
-        bytes = (uint64_t)p->rows * p->k / 32 * 34;
-        break;
-    case KERNEL_repack_q4_0:
-        p->src_type = type = TYPE_Q4_0;
-        bytes = (uint64_t)p->rows * p->k / 32 * 18;
-        break;
-    default: bytes = (uint64_t)p->rows * p->k * (p->src_type == TYPE_F32 ? 4 : 2);
+    if (format) {
+        p->src_type = type = format->type;
+        p->taps = 1;
+        p->k = weights_round_up(type, p->k);
+        bytes = (uint64_t)p->rows * p->k / TYPE_BLOCK(type) * format->bytes;
+    } else {
+        if (id == KERNEL_repack_16)
+            p->src_type = type = TYPE_BF16;
+        bytes = (uint64_t)p->rows * p->k * (p->src_type == TYPE_F32 ? 4 : 2);
     }
     snprintf(out->text, sizeof(out->text),
              "%u rows of %u, first %u, to %u, half %u, taps %u, from type %u", p->rows, p->k,
@@ -121,8 +217,6 @@ bool repack_cases(enum kernel_id id, uint32_t index, const struct case_source *s
         last = MAX(last, target_row(p, i));
     out->words[0] = (uint32_t)((bytes + 3) / 4);
     weights_words(type, last + 2, p->k, &out->words[1], &out->words[2]);
-    if (!blocks)
-        out->words[2] = 0;
     for (uint32_t b = 0; b < 3; b++)
         out->data[b] = out->words[b] ? s->alloc(s->state, (size_t)out->words[b] * 4) : NULL;
     uint32_t *source = out->data[0];

@@ -1,5 +1,6 @@
 #version 450
 /* SPDX-License-Identifier: MIT */
 #extension GL_GOOGLE_include_directive : require
-#define BLOCK_WORDS 4u
+#define REPACK
+#define WEIGHT_Q4_0
 #include "repack_blocks.glsl"

@@ -1,5 +1,6 @@
 #version 450
 /* SPDX-License-Identifier: MIT */
 #extension GL_GOOGLE_include_directive : require
-#define BLOCK_WORDS 8u
+#define REPACK
+#define WEIGHT_Q8_0
 #include "repack_blocks.glsl"

@@ -205,14 +205,7 @@ static bool is_scratch(enum kernel_id base, uint32_t binding)
 
 static bool is_product(enum kernel_id base)
 {
-    switch (base) {
-    case KERNEL_matmul_f32:
-    case KERNEL_matmul_f16:
-    case KERNEL_matmul_bf16:
-    case KERNEL_matmul_q8_0:
-    case KERNEL_matmul_q4_0: return true;
-    default: return false;
-    }
+    return base >= KERNEL_OF_TYPE(matmul, 0) && base < KERNEL_OF_TYPE(matmul, TYPES);
 }
 
 bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *params,

@@ -10,7 +10,8 @@
 
 /* TYPE_* of a row whose name has a type, as in matmul_q4_0 and matmul_q4_0_wg. */
 uint32_t weights_type(enum kernel_id id);
-bool weights_blocks(uint32_t type);
+/* the next whole number of blocks */
+uint32_t weights_round_up(uint32_t type, uint32_t k);
 /* Words of `rows` rows; *plane1 is 0 for types that have one plane. */
 void weights_words(uint32_t type, uint32_t rows, uint32_t k, uint32_t *plane0, uint32_t *plane1);
 double weights_element(uint32_t type, const void *plane0, const void *plane1, uint32_t k,

@@ -10,6 +10,20 @@
 #define SEGMENTS 4
 #define MAX_PLANE_BYTES (16ull << 30) /* kernels count 32-bit words in 32 bits */
 
+uint32_t tensor_kernel_type(enum tensor_type type)
+{
+    static const enum tensor_type types[TYPES] = {
+        [TYPE_F32] = TENSOR_F32,   [TYPE_F16] = TENSOR_F16,   [TYPE_BF16] = TENSOR_BF16,
+        [TYPE_Q8_0] = TENSOR_Q8_0, [TYPE_Q4_0] = TENSOR_Q4_0, [TYPE_Q4_1] = TENSOR_Q4_1,
+        [TYPE_Q5_0] = TENSOR_Q5_0, [TYPE_Q5_1] = TENSOR_Q5_1, [TYPE_Q4_K] = TENSOR_Q4_K,
+        [TYPE_Q6_K] = TENSOR_Q6_K,
+    };
+    uint32_t found = 0;
+    while (found < TYPES && types[found] != type)
+        found++;
+    return found;
+}
+
 enum status plan_create(const struct log *log, gpu_device *device, kernel_set *kernels,
                         const struct source *source, struct plan **out)
 {
@@ -123,7 +137,8 @@ static enum status check_type(const struct plan *plan, const struct tensor *tens
     return log_error(&plan->log, ERROR_UNSUPPORTED, "%s: tensor %s is %s, expected %s",
                      source_file(plan->source, tensor->file), tensor->name,
                      type ? type->name : "of an unknown type",
-                     float_only ? "f32, f16 or bf16" : "f32, f16, bf16, q8_0 or q4_0");
+                     float_only ? "f32, f16 or bf16"
+                                : "f32, f16, bf16 or a block type that stapes writes");
 }
 
 /* rows and k of a matrix; 0 in *rows or *k takes the file's. */
@@ -177,21 +192,13 @@ static enum status add_piece(struct plan *plan, const struct tensor *tensor, uin
 static enum status add_load(struct plan *plan, struct load load)
 {
     const char *name = plan->pieces[plan->n_pieces - load.n_pieces].tensor->name;
-    uint64_t padded = align_up(load.k, 4);
-
     struct load *loads = grow(plan->loads, sizeof(*loads), plan->n_loads, &plan->loads_capacity);
     if (!loads)
         return log_error(&plan->log, ERROR_MEMORY, "%s: out of memory", source_path(plan->source));
     plan->loads = loads;
-    switch (load.type) {
-    case TENSOR_F32: load.row_bytes[0] = padded * 4; break;
-    case TENSOR_F16:
-    case TENSOR_BF16: load.row_bytes[0] = padded * 2; break;
-    default:
-        load.row_bytes[0] = load.type == TENSOR_Q8_0 ? load.k : load.k / 2;
-        load.row_bytes[1] = ((uint64_t)load.k / 32 + 1) / 2 * 4;
-        break;
-    }
+    const uint32_t type = tensor_kernel_type(load.type);
+    load.row_bytes[0] = PLANE0_WORDS(type, (uint64_t)load.k) * 4;
+    load.row_bytes[1] = PLANE1_WORDS(type, (uint64_t)load.k) * 4;
     if (load.row_bytes[0] > MAX_PLANE_BYTES / load.rows)
         return log_error(&plan->log, ERROR_UNSUPPORTED, "%s: tensor %s is too large",
                          source_path(plan->source), name);

@@ -25,6 +25,9 @@ struct weight {
     struct gpu_range plane0, plane1; /* plane1.buffer NULL except for block types */
 };
 
+/* The element type's number in kernels/params.h; TYPES if it does not run. */
+uint32_t tensor_kernel_type(enum tensor_type type);
+
 enum plan_flags {
     PLAN_GATE = 1,     /* interleave the halves: rows r and r + rows / 2 become 2 r and 2 r + 1 */
     PLAN_OPTIONAL = 2, /* absent: OK with rows 0 */

@@ -141,23 +141,14 @@ static uint32_t target_row(const struct load *load, const struct piece *piece, u
 
 static enum kernel_id repack_kernel(const struct load *load)
 {
-    switch (load->type) {
-    case TENSOR_F32: return KERNEL_repack_f32;
-    case TENSOR_Q8_0: return KERNEL_repack_q8_0;
-    case TENSOR_Q4_0: return KERNEL_repack_q4_0;
-    default: return KERNEL_repack_16;
-    }
-}
-
-static uint32_t kernel_type(uint32_t type)
-{
-    switch (type) {
-    case TENSOR_F16: return TYPE_F16;
-    case TENSOR_BF16: return TYPE_BF16;
-    case TENSOR_Q8_0: return TYPE_Q8_0;
-    case TENSOR_Q4_0: return TYPE_Q4_0;
-    default: return TYPE_F32;
-    }
+    static const enum kernel_id kernels[TYPES] = {
+        [TYPE_F32] = KERNEL_repack_f32,   [TYPE_F16] = KERNEL_repack_16,
+        [TYPE_BF16] = KERNEL_repack_16,   [TYPE_Q8_0] = KERNEL_repack_q8_0,
+        [TYPE_Q4_0] = KERNEL_repack_q4_0, [TYPE_Q4_1] = KERNEL_repack_q4_1,
+        [TYPE_Q5_0] = KERNEL_repack_q5_0, [TYPE_Q5_1] = KERNEL_repack_q5_1,
+        [TYPE_Q4_K] = KERNEL_repack_q4_k, [TYPE_Q6_K] = KERNEL_repack_q6_k,
+    };
+    return kernels[tensor_kernel_type(load->type)];
 }
 
 /* Rows that lie in the file as they will in the plane need no kernel. */
@@ -210,7 +201,7 @@ static enum status record_chunk(struct stage *stage, const struct chunk *chunk, 
         .half = load->half,
         .k = load->k,
         .taps = load->taps,
-        .src_type = kernel_type(chunk->piece->tensor->type),
+        .src_type = tensor_kernel_type(chunk->piece->tensor->type),
     };
     enum kernel_id kernel = repack_kernel(load);
     if (kernel == KERNEL_repack_16 && load->taps == 1 &&

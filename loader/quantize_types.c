@@ -182,20 +182,6 @@ bool job_in_scope(struct job *job, const char *name)
     return found;
 }
 
-static void warn_types(const struct job *job)
-{
-    const struct quantize_summary *summary = &job->summary;
-    for (uint32_t i = 0; i < summary->n_groups; i++) {
-        const struct tensor_type_info *type = tensor_type_info(summary->groups[i].type);
-        bool told = false;
-        for (uint32_t j = 0; j < i; j++)
-            told = told || summary->groups[j].type == summary->groups[i].type;
-        if (!type->runs && !told)
-            log_write(job->log, LOG_WARNING,
-                      "stapes does not run %s yet: the file is for other programs", type->name);
-    }
-}
-
 void job_warn(const struct job *job)
 {
     for (size_t i = 0; i < job->options->n_rules; i++)
@@ -205,5 +191,4 @@ void job_warn(const struct job *job)
     for (size_t i = 0; i < job->options->n_scopes; i++)
         if (!job->scope_used[i])
             log_write(job->log, LOG_WARNING, "%s matches no tensor", job->options->scopes[i]);
-    warn_types(job);
 }

@@ -9,37 +9,11 @@
 #define RMSNORM_EPS 1e-8f
 #define LAYERNORM_EPS 1e-5f
 
-static enum kernel_id weight_kernel(enum tensor_type type, enum kernel_id f32, enum kernel_id f16,
-                                    enum kernel_id bf16, enum kernel_id q8_0, enum kernel_id q4_0)
+static void row_bytes(const struct weight *w, uint64_t bytes[2])
 {
-    switch (type) {
-    case TENSOR_F32: return f32;
-    case TENSOR_F16: return f16;
-    case TENSOR_BF16: return bf16;
-    case TENSOR_Q8_0: return q8_0;
-    case TENSOR_Q4_0: return q4_0;
-    default: return KERNEL_COUNT; /* the loader refuses what has no kernels */
-    }
-}
-
-static void row_bytes(const struct weight *w, uint64_t *plane0, uint64_t *plane1)
-{
-    const uint64_t k4 = align_up(w->k, 4);
-    *plane1 = 0;
-    switch (w->type) {
-    case TENSOR_F32: *plane0 = k4 * 4; break;
-    case TENSOR_F16:
-    case TENSOR_BF16: *plane0 = k4 * 2; break;
-    case TENSOR_Q8_0:
-        *plane0 = w->k;
-        *plane1 = (w->k / 32 + 1) / 2 * 4;
-        break;
-    case TENSOR_Q4_0:
-        *plane0 = w->k / 2;
-        *plane1 = (w->k / 32 + 1) / 2 * 4;
-        break;
-    default: *plane0 = k4 * 4; break;
-    }
+    const uint32_t type = tensor_kernel_type(w->type);
+    bytes[0] = PLANE0_WORDS(type, (uint64_t)w->k) * 4;
+    bytes[1] = PLANE1_WORDS(type, (uint64_t)w->k) * 4;
 }
 
 struct columns columns_dense(struct gpu_range range, uint32_t per_slot, uint32_t width)
@@ -66,7 +40,7 @@ static uint32_t window_rows(struct recorder *r, const struct weight *w)
     gpu_device *device = kernel_set_device(r->kernels);
     const uint64_t limit = gpu_device_get_info(device)->max_binding_bytes;
     uint64_t bytes[2];
-    row_bytes(w, &bytes[0], &bytes[1]);
+    row_bytes(w, bytes);
     if (w->rows * bytes[0] <= limit)
         return w->rows;
     const uint32_t rows = (uint32_t)(limit / bytes[0] / WINDOW_ROWS * WINDOW_ROWS);
@@ -83,7 +57,7 @@ static struct gpu_range rows_of(const struct weight *w, struct gpu_range plane, 
                                 uint32_t rows, int which)
 {
     uint64_t bytes[2];
-    row_bytes(w, &bytes[0], &bytes[1]);
+    row_bytes(w, bytes);
     if (plane.buffer && rows < w->rows) {
         plane.offset += first * bytes[which];
         plane.size = rows * bytes[which];
@@ -93,8 +67,7 @@ static struct gpu_range rows_of(const struct weight *w, struct gpu_range plane, 
 
 static enum kernel_id matmul_kernel(const struct weight *w)
 {
-    return weight_kernel(w->type, KERNEL_matmul_f32, KERNEL_matmul_f16, KERNEL_matmul_bf16,
-                         KERNEL_matmul_q8_0, KERNEL_matmul_q4_0);
+    return KERNEL_OF_TYPE(matmul, tensor_kernel_type(w->type));
 }
 
 static uint32_t product_end(const struct weight *w, const struct matmul_args *a)
@@ -157,9 +130,7 @@ void record_embed(struct recorder *r, const struct weight *w, uint32_t tables, s
                   uint32_t ids_base, uint32_t ids_slot_stride, struct gpu_range x,
                   uint32_t x_slot_stride, bool accumulate)
 {
-    const enum kernel_id id =
-        weight_kernel(w->type, KERNEL_embed_f32, KERNEL_embed_f16, KERNEL_embed_bf16,
-                      KERNEL_embed_q8_0, KERNEL_embed_q4_0);
+    const enum kernel_id id = KERNEL_OF_TYPE(embed, tensor_kernel_type(w->type));
     struct embed_params p = {
         .slots = r->slots,
         .tables = tables,

@@ -1,0 +1,5 @@
+#version 450
+/* SPDX-License-Identifier: MIT */
+#extension GL_GOOGLE_include_directive : require
+#define WEIGHT_Q5_0
+#include "matmul_wg.glsl"

@@ -1,0 +1,6 @@
+#version 450
+/* SPDX-License-Identifier: MIT */
+#extension GL_GOOGLE_include_directive : require
+#define REPACK
+#define WEIGHT_Q4_1
+#include "repack_blocks.glsl"
