@@ -108,7 +108,11 @@ STAPES_API int stapes_devices(stapes_log_fn *log, void *log_user, struct stapes_
  * opening). Each form is checked on the way, and one that computes something else than the plain
  * form is not used. The forms add up in different orders, so that another choice may change the
  * last bits of a result. STAPES_TUNE_OFF excludes that; so does kernels = "plain", and a list of
- * rows for the products that it names. "workgroup" and "subgroup" leave a choice to be measured. */
+ * rows for the products that it names. "workgroup", "subgroup" and "integer" leave a choice to be measured.
+ *
+ * "integer" also allows rows that round activations to 8 bits, in blocks of 32, and multiply
+ * integers (weights in Q8_0 and Q4_0). Their results differ by more than the last bits, so nothing
+ * else takes them. STAPES_ERROR_UNSUPPORTED where the device has no integer dot products. */
 enum stapes_tune { STAPES_TUNE_AUTO /* not on CPU devices */, STAPES_TUNE_ON, STAPES_TUNE_OFF };
 
 /* Elements of the transformer's cache of keys and values. Mimi's and the depformer's are f32. */
@@ -125,8 +129,8 @@ struct stapes_model_params {
     uint32_t slots;        /* most streams at a time; default 1, at most 2048 */
     const char *cache_dir; /* where compiled pipelines are kept between runs; NULL: nowhere */
     uint64_t memory_limit_bytes; /* fail instead of taking more device memory; 0: no limit */
-    const char *kernels; /* NULL: the best; "plain"; "workgroup"; "subgroup"; or a list of rows to
-                            force */
+    const char *kernels; /* NULL: the best; "plain"; "workgroup"; "subgroup"; "integer"; or a list
+                            of rows to force */
     enum stapes_tune tune;
     enum stapes_kv_type kv_type;
     stapes_log_fn *log;

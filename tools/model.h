@@ -47,8 +47,10 @@ extern const char *const model_kv_types[];
          .value = "LIST",                                                                          \
          .help =                                                                                   \
              "Force kernels: \"plain\" for the plain form of each, \"workgroup\" for those that "  \
-             "use workgroups, \"subgroup\" for those that use subgroups too, or names of "         \
-             "variants with commas between them. For tests and measurements."},                    \
+             "use workgroups, \"subgroup\" for those that use subgroups too, \"integer\" for "     \
+             "those and products of integers, or names of variants with commas between them. For " \
+             "tests and measurements; \"integer\" may be faster with weights in q4_0 and q8_0, "   \
+             "and rounds what they are multiplied with to 8 bits."},                               \
         {.name = "tune",                                                                           \
          .kind = OPTION_CHOICE,                                                                    \
          .offset = offsetof(options, model.tune),                                                  \
