@@ -8,6 +8,7 @@
 
 #include "loader/qwen3_asr.h"
 #include "loader/source.h"
+#include "loader/stt_web.h"
 
 #define LM(member) offsetof(struct model_config, lm.member)
 #define DEPFORMER(member) offsetof(struct model_config, lm.depformer.member)
@@ -257,7 +258,10 @@ enum status config_read(const struct log *log, const struct source *source,
                          source_path(source));
     switch (source_get_kind(source)) {
     case SOURCE_DIRECTORY: status = config_read_json(log, source, &config); break;
-    case SOURCE_GGUF: status = config_read_gguf(log, source, &config); break;
+    case SOURCE_GGUF:
+        status = stt_web_is(source->gguf) ? stt_web_read_config(log, source, &config)
+                                          : config_read_gguf(log, source, &config);
+        break;
     default:
         return log_error(
             log, ERROR_UNSUPPORTED,

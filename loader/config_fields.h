@@ -42,6 +42,10 @@ enum status config_read_json(const struct log *log, const struct source *source,
 enum status config_read_gguf(const struct log *log, const struct source *source,
                              struct model_config *config);
 
+/* Of source->mimi_config; the real Mimi's where that is NULL. */
+enum status config_read_mimi_json(const struct log *log, const struct source *source,
+                                  struct model_config *config);
+
 /* The name in general.architecture, in front of the keys. */
 const char *config_architecture(enum model_kind kind);
 

@@ -397,20 +397,27 @@ static const struct mimi_config real_mimi = {
     .n_q = 32,
 };
 
+enum status config_read_mimi_json(const struct log *log, const struct source *source,
+                                  struct model_config *config)
+{
+    struct json_file mimi = {log, source->mimi_config_path, source->mimi_config};
+
+    config->mimi = real_mimi;
+    return source->mimi_config ? read_mimi(&mimi, config) : OK;
+}
+
 enum status config_read_json(const struct log *log, const struct source *source,
                              struct model_config *config)
 {
     struct json_file file = {log, source->config_path, source->config};
-    struct json_file mimi = {log, source->mimi_config_path, source->mimi_config};
 
-    config->mimi = real_mimi;
     enum status status = read_stt(&file, config);
     if (!status)
         status = read_kind(&file, config);
     if (!status)
         status = read_lm(&file, source, config);
-    if (!status && source->mimi_config)
-        status = read_mimi(&mimi, config);
+    if (!status)
+        status = config_read_mimi_json(log, source, config);
     if (!status)
         path_name(source_path(source), config_architecture(config->kind), config->name,
                   sizeof(config->name));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader/gguf.h"
+#include "loader/stt_web.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -364,7 +365,7 @@ static enum status check_offsets(const struct reader *r, struct gguf *gguf)
 
     for (uint32_t i = 0; i < gguf->n_tensors; i++) {
         struct tensor *tensor = &gguf->tensors[i];
-        if (tensor->offset % gguf->alignment)
+        if (!gguf->packed && tensor->offset % gguf->alignment)
             return log_error(r->log, ERROR_FORMAT,
                              "%s: tensor %s: offset %" PRIu64
                              " is no multiple of the alignment %" PRIu32,
@@ -410,6 +411,7 @@ static enum status read_tensors(struct reader *r, struct gguf *gguf, uint64_t co
             return status;
     }
     gguf->data_offset = align_up(r->at, gguf->alignment);
+    gguf->packed = stt_web_is(gguf);
     return check_offsets(r, gguf);
 }
 

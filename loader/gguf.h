@@ -44,6 +44,7 @@ struct gguf {
     struct gguf_value *values;
     struct tensor *tensors; /* in the file's order; offsets from the start of the file, file 0 */
     uint64_t data_offset;
+    bool packed;      /* tensors begin anywhere: loader/stt_web.h */
     const char *path; /* the file's */
 };
 

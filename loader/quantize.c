@@ -147,7 +147,7 @@ static enum status write_tokenizer(struct job *job)
 
     if (job->bpe)
         return bpe_write_gguf(job->bpe, job->writer);
-    if (!gguf)
+    if (!gguf || !gguf_find(gguf, "tokenizer.ggml.tokens"))
         return tokenizer_write_gguf(job->log, job->tokenizer, job->writer);
     for (uint32_t i = 0; i < gguf->n_values && !status; i++) /* whatever other keys it has */
         if (starts_with(gguf->values[i].key, "tokenizer.ggml."))
@@ -245,7 +245,7 @@ static enum status open_qwen3_asr(struct job *job)
 
 static enum status open_source(struct job *job, const char *from)
 {
-    enum status status = source_open(job->log, from, &job->source);
+    enum status status = source_open_beside(job->log, from, &job->options->beside, &job->source);
     if (!status && qwen3_asr_is(job->source)) {
         job->is_qwen3_asr = true;
         return open_qwen3_asr(job);

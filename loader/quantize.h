@@ -34,6 +34,7 @@ struct quantize_options {
     size_t n_rules;
     const char *const *scopes; /* only tensors that match one of them are written; none: all */
     size_t n_scopes;
+    struct source_beside beside; /* for a file of the browser port */
     enum quantize_method method;
     /* The methods from QUANTIZE_IMATRIX on need them; with the others they only tell what errors
      * cost. Used during the call. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/safetensors.h"
+#include "loader/stt_web.h"
 
 #define MAX_TENSORS 65536
 
@@ -23,8 +24,9 @@ enum status source_add_file(struct source *source, const char *path, uint32_t *i
         return out_of_memory(source);
     source->files = grown;
     enum status status =
-        source->shards ? file_open_shards(&source->log, source->shards, &grown[source->n_files])
-                       : file_open(&source->log, path, &grown[source->n_files]);
+        source->shards && source->n_files == 0
+            ? file_open_shards(&source->log, source->shards, &grown[source->n_files])
+            : file_open(&source->log, path, &grown[source->n_files]);
     if (status)
         return status;
     *index = source->n_files++;
@@ -101,20 +103,27 @@ done:
     return status;
 }
 
-enum status source_open_safetensors(struct source *source)
+enum status source_add_safetensors(struct source *source, const char *path, const char *prefix,
+                                   bool (*keep)(const void *user, const struct tensor *),
+                                   const void *user)
 {
     struct tensor *tensors;
     uint32_t index, count;
 
-    enum status status = source_add_file(source, source->path, &index);
+    enum status status = source_add_file(source, path, &index);
     if (status)
         return status;
     status = safetensors_read(&source->log, &source->files[index], &tensors, &count);
     if (status)
         return status;
-    status = source_add_tensors(source, tensors, count, index, "", NULL, NULL);
+    status = source_add_tensors(source, tensors, count, index, prefix, keep, user);
     free(tensors);
     return status;
+}
+
+enum status source_open_safetensors(struct source *source)
+{
+    return source_add_safetensors(source, source->path, "", NULL, NULL);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -158,7 +167,25 @@ static enum status find_kind(struct source *source)
     return OK;
 }
 
+/* After the source itself. */
+static enum status add_beside(struct source *source, const struct source_beside *beside)
+{
+    if (!beside || (!beside->mimi && !beside->tokenizer))
+        return OK;
+    if (source->gguf && stt_web_is(source->gguf))
+        return stt_web_attach(source, beside);
+    return log_error(&source->log, ERROR_ARGUMENT,
+                     "%s: is no file of the browser port: it takes no %s from elsewhere",
+                     source->path, beside->mimi ? "Mimi" : "tokenizer");
+}
+
 enum status source_open(const struct log *log, const char *path, struct source **out)
+{
+    return source_open_beside(log, path, NULL, out);
+}
+
+enum status source_open_beside(const struct log *log, const char *path,
+                               const struct source_beside *beside, struct source **out)
 {
     enum status status;
 
@@ -182,6 +209,8 @@ enum status source_open(const struct log *log, const char *path, struct source *
     case SOURCE_DIRECTORY: status = source_open_directory(source); break;
     case SOURCE_SAFETENSORS: status = source_open_safetensors(source); break;
     }
+    if (!status)
+        status = add_beside(source, beside);
     if (!status)
         status = sort_names(source);
     if (status)

@@ -14,7 +14,7 @@ struct source {
     struct log log;
     enum source_kind kind;
     char *path;
-    char *shards; /* the first one, where the path is a GGUF in byte shards; else NULL */
+    char *shards; /* the first one, where files[0] is a GGUF in byte shards; else NULL */
     struct file *files;
     uint32_t n_files;
     struct tensor *tensors;
@@ -24,7 +24,7 @@ struct source {
     /* Directory: */
     cJSON *config;      /* config.json, or upstream's constants where there is none */
     cJSON *mimi_config; /* NULL: the real Mimi */
-    char *config_path, *mimi_config_path, *tokenizer_path;
+    char *config_path, *mimi_config_path, *tokenizer_path; /* the last two also of stt_web.h */
 };
 
 /* Opens a file and counts it in. */
@@ -35,6 +35,11 @@ enum status source_add_tensors(struct source *source, const struct tensor *tenso
                                uint32_t file, const char *prefix,
                                bool (*keep)(const void *user, const struct tensor *),
                                const void *user);
+
+/* Both, for a safetensors file. */
+enum status source_add_safetensors(struct source *source, const char *path, const char *prefix,
+                                   bool (*keep)(const void *user, const struct tensor *),
+                                   const void *user);
 
 /* Fill an empty source whose log, kind and path are set. */
 enum status source_open_gguf(struct source *source);

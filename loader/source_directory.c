@@ -103,24 +103,6 @@ static enum status missing(const struct source *source, const char *key, const c
                      source->config_path);
 }
 
-static enum status add_safetensors(struct source *source, const char *path, const char *prefix,
-                                   bool (*keep)(const void *user, const struct tensor *),
-                                   const void *user)
-{
-    struct tensor *tensors;
-    uint32_t index, count;
-
-    enum status status = source_add_file(source, path, &index);
-    if (status)
-        return status;
-    status = safetensors_read(&source->log, &source->files[index], &tensors, &count);
-    if (status)
-        return status;
-    status = source_add_tensors(source, tensors, count, index, prefix, keep, user);
-    free(tensors);
-    return status;
-}
-
 struct shard {
     const cJSON *map;
     const char *name;
@@ -172,7 +154,7 @@ static enum status add_shards(struct source *source, const char *index_path, con
         } else if (!has_file(source, path)) {
             struct shard shard = {map, item->valuestring};
             status = path_exists(path)
-                         ? add_safetensors(source, path, prefix, in_shard, &shard)
+                         ? source_add_safetensors(source, path, prefix, in_shard, &shard)
                          : log_error(&source->log, ERROR_IO,
                                      "%s: does not exist (weight_map of %s)", path, index_path);
         }
@@ -200,7 +182,7 @@ static enum status add_weights(struct source *source, const char *key, const cha
     if (status)
         return status;
     if (path_exists(path)) {
-        status = add_safetensors(source, path, prefix, NULL, NULL);
+        status = source_add_safetensors(source, path, prefix, NULL, NULL);
         goto done;
     }
     size_t size = strlen(path) + sizeof(".index.json");

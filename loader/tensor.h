@@ -87,6 +87,16 @@ struct source;
 enum source_kind { SOURCE_GGUF, SOURCE_DIRECTORY, SOURCE_SAFETENSORS };
 
 enum status source_open(const struct log *log, const char *path, struct source **out);
+
+/* What a file of the browser port (docs/gguf.md) does not hold: a safetensors file with Mimi (with
+ * mimi_config.json beside it, unless it is the real Mimi) and a SentencePiece model. */
+struct source_beside {
+    const char *mimi, *tokenizer; /* NULL: none */
+};
+/* Such a file opens without them, too, but then has no configuration. For other models,
+ * ERROR_ARGUMENT if they are given. `beside` may be NULL. */
+enum status source_open_beside(const struct log *log, const char *path,
+                               const struct source_beside *beside, struct source **out);
 void source_close(struct source **source);
 
 enum source_kind source_get_kind(const struct source *source);

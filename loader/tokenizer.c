@@ -125,7 +125,7 @@ enum status tokenizer_open(const struct log *log, const struct source *source,
     char *bytes;
     size_t size;
 
-    if (source->gguf)
+    if (source->gguf && !source->tokenizer_path)
         return tokenizer_read_gguf(log, source->gguf, out);
     if (!source->tokenizer_path)
         return log_error(log, ERROR_UNSUPPORTED, "%s: has no tokenizer", source_path(source));

@@ -228,7 +228,9 @@ enum status model_open_with(const struct stapes_model_params *params, struct mod
         status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace",
                            m->slots, MAX_SLOTS);
     if (status == OK)
-        status = source_open(&m->log, params->path, &source);
+        status =
+            source_open_beside(&m->log, params->path,
+                               &(struct source_beside){params->mimi, params->tokenizer}, &source);
     if (status == OK)
         status = config_read(&m->log, source, &m->config);
     if (status == OK) {

@@ -141,6 +141,9 @@ struct stapes_model_params {
     int validation; /* run with Vulkan's validation layers; messages are logged as errors */
     int trace;      /* keep the intermediate arrays of every step for stapes_stream_dump. Slow. */
     int timed;      /* time the stages of every tick for stapes_model_times */
+    /* For GGUF files of the browser port, which hold neither: Mimi's safetensors file, and the
+     * SentencePiece model. Any other model with one of them is STAPES_ERROR_ARGUMENT. */
+    const char *mimi, *tokenizer;
 };
 
 STAPES_API int stapes_model_open(const struct stapes_model_params *params, stapes_model **out);

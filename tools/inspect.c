@@ -12,6 +12,7 @@ enum { MAX_SHOWN = 8, MAX_TYPES = 64, FLUSH_BYTES = 1 << 16 };
 
 struct options {
     int format;
+    struct source_beside beside;
 };
 
 /* Tensors of one type, together. */
@@ -306,7 +307,7 @@ static int run(const void *values, int n_operands, char **operands)
     struct totals totals = {.n = 0};
     report_init(&report, false, false);
     struct log log = report_log(&report);
-    if (source_open(&log, operands[0], &source) != OK)
+    if (source_open_beside(&log, operands[0], &options->beside, &source) != OK)
         return EXIT_FAILURE;
     /* A safetensors file alone has no configuration. That of a directory, or of a GGUF that says it
      * holds a model, must be right. */
@@ -333,6 +334,16 @@ static const struct option_row rows[] = {
      .value = "text|json",
      .choices = formats,
      .help = "Text for people, or one JSON object. Default: text."},
+    {.name = "mimi",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct options, beside.mimi),
+     .value = "PATH",
+     .help = "Mimi's safetensors file, for a GGUF of the browser port, which holds none."},
+    {.name = "tokenizer",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct options, beside.tokenizer),
+     .value = "PATH",
+     .help = "The SentencePiece model for such a GGUF."},
 };
 
 static const struct help_section sections[] = {

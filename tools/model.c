@@ -47,12 +47,12 @@ static const char *default_cache(char *path, size_t size)
 /* Mesa's CPU driver hands every dispatch to its threads and waits for them, which takes longer than
  * what a small model computes in it: there it is told to compute on our own thread. The driver
  * reads the variable when it is loaded. */
-static void tune_cpu_driver(const char *path, uint32_t slots)
+static void tune_cpu_driver(const char *path, const struct source_beside *beside, uint32_t slots)
 {
     const struct log silent = {0};
     struct source *source;
     uint64_t bytes = 0;
-    if (source_open(&silent, path, &source) != OK)
+    if (source_open_beside(&silent, path, beside, &source) != OK)
         return; /* opening the model will tell */
     for (uint32_t i = 0; i < source_count(source); i++)
         bytes += source_tensor(source, i)->bytes;
@@ -76,6 +76,8 @@ int model_open_for(struct report *report, const struct model_options *options,
     char demo[PATH_MAX], cache[PATH_MAX];
     struct stapes_model_params params = {
         .path = options->path,
+        .mimi = options->mimi,
+        .tokenizer = options->tokenizer,
         .device = options->device,
         .slots = use->slots,
         .cache_dir = options->cache_dir,
@@ -104,7 +106,8 @@ int model_open_for(struct report *report, const struct model_options *options,
         params.cache_dir = NULL;
 
     if (!use->same_driver)
-        tune_cpu_driver(params.path, use->slots);
+        tune_cpu_driver(params.path, &(struct source_beside){params.mimi, params.tokenizer},
+                        use->slots);
     uint32_t errors = report->errors;
     int status;
     if (use->capture)

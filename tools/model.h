@@ -10,7 +10,7 @@
 #include "tools/report.h"
 
 struct model_options {
-    const char *path, *device, *kernels, *cache_dir;
+    const char *path, *mimi, *tokenizer, *device, *kernels, *cache_dir;
     uint64_t max_memory;
     int tune; /* enum stapes_tune */
     int kv;   /* index in model_kv_types; -1: the default */
@@ -30,6 +30,17 @@ extern const char *const model_kv_types[];
      .help = "A GGUF file, any file of a split GGUF, or a checkpoint directory as downloaded "     \
              "(config.json, safetensors, Mimi, SentencePiece model). Default: the bundled demo "   \
              "model, which knows about 220 everyday English words."},                              \
+        {.name = "mimi",                                                                           \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(options, model.mimi),                                                  \
+         .value = "PATH",                                                                          \
+         .help = "Mimi's safetensors file, for a GGUF of the browser port, which holds none. A "   \
+                 "mimi_config.json beside it is read."},                                           \
+        {.name = "tokenizer",                                                                      \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(options, model.tokenizer),                                             \
+         .value = "PATH",                                                                          \
+         .help = "The SentencePiece model for such a GGUF."},                                      \
         DEVICE_OPTION_ROWS(options)
 
 /* The same without --model, for commands that take models as operands. */

@@ -20,6 +20,7 @@ struct options {
     int method;
     const char *statistics;
     struct option_list tensors, scopes;
+    struct source_beside beside;
     uint64_t split_max_bytes;
     bool quiet, verbose;
 };
@@ -187,6 +188,7 @@ static int quantize_with(struct report *report, const struct options *options,
         .n_rules = options->tensors.n,
         .scopes = options->scopes.items,
         .n_scopes = options->scopes.n,
+        .beside = options->beside,
         .method = (enum quantize_method)options->method,
         .statistics = statistics,
         .split_max_bytes = options->split_max_bytes,
@@ -313,6 +315,17 @@ static const struct option_row rows[] = {
      .value = "PATTERN",
      .help = "Write only tensors whose names the PATTERN matches. May be given up to 64 times: any "
              "of them then."},
+    {.name = "mimi-file",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct options, beside.mimi),
+     .value = "PATH",
+     .help = "Mimi's safetensors file, for a GGUF of the browser port, which holds none. A "
+             "mimi_config.json beside it is read. The other commands call this --mimi."},
+    {.name = "tokenizer",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct options, beside.tokenizer),
+     .value = "PATH",
+     .help = "The SentencePiece model for such a GGUF."},
     {.name = "split-max-size",
      .kind = OPTION_SIZE,
      .offset = offsetof(struct options, split_max_bytes),
