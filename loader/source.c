@@ -281,6 +281,31 @@ const struct tensor *source_find(const struct source *source, const char *name)
     return NULL;
 }
 
+/* Where the file has a row whose heads lie in halves. */
+static uint64_t row_in_file(const struct tensor *tensor, uint64_t row)
+{
+    uint64_t rows = tensor->dims[0] / tensor->rope_heads; /* a head */
+    uint64_t head = row / rows, pair = row % rows / 2, second = row % 2;
+    return head * rows + second * (rows / 2) + pair;
+}
+
+static enum status read_rows(const struct source *source, const struct tensor *tensor,
+                             const char *what, uint64_t offset, uint8_t *to, uint64_t bytes)
+{
+    uint64_t row_bytes = tensor->bytes / tensor->dims[0];
+    enum status status = OK;
+    while (bytes > 0 && !status) {
+        uint64_t within = offset % row_bytes, n = MIN(bytes, row_bytes - within);
+        uint64_t at = row_in_file(tensor, offset / row_bytes) * row_bytes + within;
+        status =
+            file_read(&source->log, &source->files[tensor->file], what, tensor->offset + at, to, n);
+        offset += n;
+        to += n;
+        bytes -= n;
+    }
+    return status;
+}
+
 enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset,
                         void *to, uint64_t bytes)
 {
@@ -291,6 +316,8 @@ enum status source_read(const struct source *source, const struct tensor *tensor
                          offset + bytes);
     char what[TENSOR_MAX_NAME + 8];
     snprintf(what, sizeof(what), "tensor %s", tensor->name);
+    if (tensor->rope_heads)
+        return read_rows(source, tensor, what, offset, to, bytes);
     return file_read(&source->log, &source->files[tensor->file], what, tensor->offset + offset, to,
                      bytes);
 }

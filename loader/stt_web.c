@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/config_fields.h"
+#include "loader/mimi_names.h"
 #include "loader/source.h"
 
 #define MAX_CONFIG_BYTES (1u << 20)
@@ -51,14 +52,54 @@ static enum status read_mimi_config(struct source *source, const char *mimi)
     return status;
 }
 
+/* Whether the tensors from `first` on are Mimi's, under Kyutai's names. */
+static enum status check_mimi(const struct source *source, uint32_t first, const char *path)
+{
+    for (uint32_t i = first; i < source->n_tensors; i++)
+        if (!strcmp(source->tensors[i].name, "mimi.encoder.model.0.conv.conv.weight"))
+            return OK;
+    return log_error(&source->log, ERROR_FORMAT, "%s: holds no Mimi", path);
+}
+
+/* The published file beside is in the form of transformers. */
+static enum status rename_mimi(struct source *source, uint32_t first)
+{
+    uint64_t n_heads = 8;
+    bool renamed = false;
+
+    for (uint32_t i = first; i < source->n_tensors; i++)
+        renamed = renamed || mimi_is_renamed(source->tensors[i].name);
+    if (!renamed)
+        return OK;
+    const cJSON *heads = json_find(source->mimi_config, "transformer.num_heads");
+    if (heads && (!json_u64(heads, &n_heads) || !n_heads || n_heads > 1024))
+        return log_error(&source->log, ERROR_FORMAT,
+                         "%s: transformer.num_heads is no whole number from 1 to 1024",
+                         source->mimi_config_path);
+    for (uint32_t i = first; i < source->n_tensors; i++) {
+        struct tensor *tensor = &source->tensors[i];
+        mimi_rename(tensor, (uint32_t)n_heads);
+        if (tensor->rope_heads && (tensor->n_dims != 2 || tensor->dims[0] % (2 * n_heads)))
+            return log_error(&source->log, ERROR_FORMAT,
+                             "%s: tensor %s has no rows for %" PRIu64 " heads",
+                             source_file(source, tensor->file), tensor->name, n_heads);
+    }
+    return OK;
+}
+
 enum status stt_web_attach(struct source *source, const struct source_beside *beside)
 {
     enum status status = OK;
+    uint32_t first = source->n_tensors;
 
     if (beside->mimi)
         status = source_add_safetensors(source, beside->mimi, "mimi.", NULL, NULL);
     if (!status && beside->mimi)
         status = read_mimi_config(source, beside->mimi);
+    if (!status && beside->mimi)
+        status = rename_mimi(source, first);
+    if (!status && beside->mimi)
+        status = check_mimi(source, first, beside->mimi);
     if (status || !beside->tokenizer)
         return status;
     if (!path_exists(beside->tokenizer))

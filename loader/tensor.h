@@ -70,6 +70,9 @@ struct tensor {
     uint32_t file;   /* index for source_read */
     uint64_t offset; /* of its first byte in that file */
     uint64_t bytes;
+    /* Not 0: in the file the rows of each of so many heads are the first halves of the rotation's
+     * pairs, then the second ones. source_read gives them pair by pair. */
+    uint32_t rope_heads;
 };
 
 uint64_t tensor_elements(const struct tensor *tensor);

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# test_stt_web.sh [--no-device] STAPES MAKE_STT_WEB GOLDEN: GGUF files of the browser port, made of a
-# golden's checkpoint. 77 where there is no Vulkan device.
+# test_stt_web.sh [--no-device] STAPES MAKE_STT_WEB MAKE_MIMI_HF GOLDEN: GGUF files of the browser
+# port, and Mimi's file as transformers saves it, made of a golden's checkpoint. 77 where there is no
+# Vulkan device.
 set -u
 device=1
 if [ "${1-}" = --no-device ]; then
     device=0
     shift
 fi
-stapes=$1 make=$2 golden=$3
+stapes=$1 make=$2 make_mimi=$3 golden=$4
 sound=$golden/goldens/input.wav
 mimi=$(echo "$golden"/mimi-*.safetensors)
 tokenizer=$(echo "$golden"/tokenizer_*.model)
@@ -52,12 +53,28 @@ expect "no Mimi" 1 '\(--mimi\)' inspect --tokenizer "$tokenizer" "$tmp/q4.gguf"
 expect "no such Mimi" 1 'nothing.*No such file' inspect --mimi "$tmp/nothing" --tokenizer "$tokenizer" "$tmp/q4.gguf"
 expect "no such tokenizer" 1 'nothing: does not exist' inspect --mimi "$mimi" --tokenizer "$tmp/nothing" "$tmp/q4.gguf"
 expect "another model" 1 'no file of the browser port' inspect --mimi "$mimi" "$golden"
-expect "another Mimi" 1 'tensor .*mimi.* is missing|mimi' quantize --mimi-file "$golden/model.safetensors" \
+expect "another Mimi" 1 'model.safetensors: holds no Mimi' quantize --mimi-file "$golden/model.safetensors" \
     --tokenizer "$tokenizer" "$tmp/q4.gguf" -o "$tmp/x.gguf" --type q4_0
+head -c 200000 "$tmp/q4.gguf" >"$tmp/half.gguf"
+expect "half a file" 1 'half.gguf: tensor .* run past the end' inspect "${beside[@]}" "$tmp/half.gguf"
 expect "quantize alone" 1 'neither Mimi' quantize "$tmp/q4.gguf" -o "$tmp/x.gguf" --type q4_0
 [ ! -e "$tmp/x.gguf" ] || fail "a file of a failed command"
 expect "quantize" 0 '' quantize -q --mimi-file "$mimi" --tokenizer "$tokenizer" "$tmp/q4.gguf" \
     -o "$tmp/ours.gguf" --type q4_0
+mkdir "$tmp/hf"
+cp "$golden/mimi_config.json" "$tmp/hf"
+"$make_mimi" "$golden" "$tmp/hf/mimi.safetensors" || exit 1
+expect "quantize with transformers' Mimi" 0 '' quantize -q --mimi-file "$tmp/hf/mimi.safetensors" \
+    --tokenizer "$tokenizer" "$tmp/q4.gguf" -o "$tmp/hf.gguf" --type q4_0
+for name in hf ours; do
+    "$stapes" inspect -f json "$tmp/$name.gguf" | grep '^{"name"' | sed 's/,"offset.*//' | sort >"$tmp/$name.txt"
+    "$stapes" quantize -q "$tmp/$name.gguf" -o "$tmp/$name.in.gguf" --type f32 --scope '*.in_proj_weight'
+done
+cmp "$tmp/hf.txt" "$tmp/ours.txt" >"$tmp/err" || fail "other tensors with transformers' Mimi"
+cmp "$tmp/hf.in.gguf" "$tmp/ours.in.gguf" >"$tmp/err" || fail "other rows with transformers' Mimi"
+rm "$tmp/hf/mimi_config.json"
+expect "Mimi without its configuration" 1 'have 64 entries, Mimi.s 2048' inspect --mimi "$tmp/hf/mimi.safetensors" --tokenizer "$tokenizer" "$tmp/q4.gguf"
+cp "$golden/mimi_config.json" "$tmp/hf"
 expect "quantize shards" 0 '' quantize -q --mimi-file "$mimi" --tokenizer "$tokenizer" "$tmp/cut" \
     -o "$tmp/ours2.gguf" --type q4_0
 cmp "$tmp/ours.gguf" "$tmp/ours2.gguf" >"$tmp/err" || fail "shards and the whole differ"
@@ -82,7 +99,9 @@ if [ "$n" -le 20 ] || ! cmp <(head -n "$m" "$tmp/wanted") <(head -n "$n" "$tmp/t
 fi
 trace packed --model "$tmp/q4.gguf" "${beside[@]}"
 trace shards --model "$tmp/cut/shard-ab" "${beside[@]}"
+trace hf.trace --model "$tmp/q4.gguf" --mimi "$tmp/hf/mimi.safetensors" --tokenizer "$tokenizer"
 trace ours --model "$tmp/ours.gguf"
 cmp "$tmp/packed" "$tmp/ours" >"$tmp/err" || fail "packed and aligned tensors give other results"
+diff "$tmp/packed" "$tmp/hf.trace" >"$tmp/err" || fail "transformers' Mimi gives other results"
 cmp "$tmp/packed" "$tmp/shards" >"$tmp/err" || fail "shards give other results"
 exit $failed
