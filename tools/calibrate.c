@@ -26,13 +26,6 @@ static enum status check_output(const struct log *log, const struct options *opt
     if (model && source_open(&silent, model, &source) == OK)
         same = source_is(source, options->output);
     source_close(&source);
-    for (size_t i = 0; i < options->calibration.data.n && !same; i++) {
-        struct file file;
-        if (file_open(&silent, options->calibration.data.items[i], &file) != OK)
-            continue;
-        same = file_is(&file, options->output);
-        file_close(&file);
-    }
     if (same)
         return log_error(log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output",
                          options->output);

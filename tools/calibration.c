@@ -157,14 +157,13 @@ static enum status merge_shards(struct calibration *c, struct statistics *all)
 }
 
 /* To a file and back, which keeps Gram matrices out of memory. */
-static enum status put_aside(struct calibration *c, const char *scratch, struct statistics *all)
+static enum status put_aside(struct calibration *c, const char *output, struct statistics *all)
 {
     char path[4096];
     struct statistics *pass = NULL;
     enum status status = ERROR_ARGUMENT;
-    if ((size_t)snprintf(path, sizeof(path), "%s.pass-%ld", scratch, (long)getpid()) >=
-        sizeof(path))
-        return log_error(&c->log, status, "%s: the path is too long", scratch);
+    if ((size_t)snprintf(path, sizeof(path), "%s.pass-%ld", output, (long)getpid()) >= sizeof(path))
+        return log_error(&c->log, status, "%s: the path is too long", output);
     if ((status = statistics_create(&c->log, &pass)))
         return status;
     if ((status = merge_shards(c, pass)) == OK)
@@ -177,7 +176,7 @@ static enum status put_aside(struct calibration *c, const char *scratch, struct 
     return status ? status : statistics_merge(&c->log, all, &pass);
 }
 
-static int run_pass(struct calibration *c, struct playback *playback, const char *scratch,
+static int run_pass(struct calibration *c, struct playback *playback, const char *output,
                     struct statistics *all)
 {
     enum status status = create_shards(c);
@@ -189,7 +188,7 @@ static int run_pass(struct calibration *c, struct playback *playback, const char
     if (result != EXIT_SUCCESS)
         return result;
     const bool last = c->end == c->inputs->n_inputs;
-    status = last ? merge_shards(c, all) : put_aside(c, scratch, all);
+    status = last ? merge_shards(c, all) : put_aside(c, output, all);
     return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -205,7 +204,7 @@ static int check_words(struct calibration *c, const struct playback *playback)
 }
 
 static int run_passes(struct calibration *c, const struct recordings *recordings,
-                      const char *scratch, struct statistics *all,
+                      const char *output, struct statistics *all,
                       struct calibration_summary *summary)
 {
     const uint32_t passes = count_passes(c);
@@ -222,7 +221,7 @@ static int run_passes(struct calibration *c, const struct recordings *recordings
                                     .before = i * recordings->samples,
                                     .bar_samples = passes * recordings->samples,
                                     .told = i > 0};
-        status = run_pass(c, &playback, scratch, all);
+        status = run_pass(c, &playback, output, all);
         if (status == EXIT_SUCCESS && i == 0)
             status = check_words(c, &playback);
         destroy_shards(c);
@@ -266,14 +265,14 @@ static enum status describe(struct calibration *c, struct statistics *all)
     return status;
 }
 
-static int gather(struct calibration *c, const struct recordings *recordings, const char *scratch,
+static int gather(struct calibration *c, const struct recordings *recordings, const char *output,
                   struct statistics **out, struct calibration_summary *summary)
 {
     struct statistics *all = NULL;
     enum status status = set_up(c);
     if (status == OK)
         status = statistics_create(&c->log, &all);
-    int result = status ? EXIT_FAILURE : run_passes(c, recordings, scratch, all, summary);
+    int result = status ? EXIT_FAILURE : run_passes(c, recordings, output, all, summary);
     if (result == EXIT_SUCCESS && describe(c, all) != OK)
         result = EXIT_FAILURE;
     if (result == EXIT_SUCCESS)
@@ -288,7 +287,7 @@ static int gather(struct calibration *c, const struct recordings *recordings, co
 }
 
 int calibration_gather(struct report *report, const struct model_options *model,
-                       const struct calibration_options *options, const char *scratch,
+                       const struct calibration_options *options, const char *output,
                        struct statistics **out, struct calibration_summary *summary)
 {
     struct recordings recordings;
@@ -298,6 +297,11 @@ int calibration_gather(struct report *report, const struct model_options *model,
     if (recordings_find(report, options->data.items, options->data.n,
                         (uint64_t)options->limit_seconds * AUDIO_RATE, &recordings) != 0)
         return EXIT_FAILURE;
+    if (recordings_have(&recordings, output)) {
+        report_error(report, "%s: is the input, and cannot be the output", output);
+        recordings_deinit(&recordings);
+        return EXIT_FAILURE;
+    }
     const int64_t slots = options->slots ? options->slots : DEFAULT_SLOTS;
     c.slots = (uint32_t)MIN((uint64_t)slots, recordings.n);
     summary->recordings = recordings.n;
@@ -307,7 +311,7 @@ int calibration_gather(struct report *report, const struct model_options *model,
         &c.model);
     const double start = now_seconds();
     if (status == EXIT_SUCCESS) {
-        status = gather(&c, &recordings, scratch, &gathered, summary);
+        status = gather(&c, &recordings, output, &gathered, summary);
         const int closed = model_close(report, model, &c.model);
         status = status == EXIT_SUCCESS ? closed : status;
     }

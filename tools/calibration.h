@@ -27,10 +27,11 @@ struct calibration_summary {
 };
 
 /* Runs the recordings as often as the Gram matrices need that do not fit in memory together: they
- * go to files that begin with `scratch` and have no name any more when this returns. Returns an
- * exit status, and tells what is wrong; *out and *summary are set on success. */
+ * go to files beside `output`, which have no name any more when this returns. `output` is only
+ * checked to be no recording. Returns an exit status, and tells what is wrong; *out and *summary
+ * are set on success. */
 int calibration_gather(struct report *report, const struct model_options *model,
-                       const struct calibration_options *options, const char *scratch,
+                       const struct calibration_options *options, const char *output,
                        struct statistics **out, struct calibration_summary *summary);
 void calibration_tell(struct report *report, const struct statistics *statistics,
                       const struct calibration_summary *summary);

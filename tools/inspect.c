@@ -297,6 +297,16 @@ static bool print_json(struct report *report, const struct source *source,
     return written;
 }
 
+/* A safetensors file alone has none, nor have statistics. */
+static bool should_have_config(const struct source *source)
+{
+    const struct gguf *gguf = source_gguf(source);
+    const char *type;
+    bool statistics =
+        gguf && gguf_get_string(gguf, "general.type", &type) && strcmp(type, "imatrix") == 0;
+    return source_get_kind(source) != SOURCE_SAFETENSORS && !statistics;
+}
+
 static int run(const void *values, int n_operands, char **operands)
 {
     (void)n_operands;
@@ -309,9 +319,8 @@ static int run(const void *values, int n_operands, char **operands)
     struct log log = report_log(&report);
     if (source_open_beside(&log, operands[0], &options->beside, &source) != OK)
         return EXIT_FAILURE;
-    /* A safetensors file alone has no configuration. That of a directory, or of a GGUF that says it
-     * holds a model, must be right. */
-    bool has_config = source_get_kind(source) != SOURCE_SAFETENSORS;
+    /* That of a directory, or of a GGUF that says it holds a model, must be right. */
+    bool has_config = should_have_config(source);
     int status = EXIT_SUCCESS;
     if (has_config && config_read(&log, source, &config) != OK) {
         has_config = false;

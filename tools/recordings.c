@@ -144,11 +144,12 @@ static void measure(struct report *report, struct recordings *r, uint64_t most_s
             continue;
         }
         const uint64_t total = audio_total(audio);
-        item->samples = total ? MIN(total, left) : left;
-        if (total || most_samples)
-            r->samples += item->samples;
+        const bool whole = total > 0 && total <= left;
+        const uint64_t taken = whole ? total : most_samples ? left : 0;
+        item->samples = whole ? UINT64_MAX : left;
+        r->samples += taken;
         if (most_samples)
-            left -= item->samples;
+            left -= taken;
         audio_close(&audio);
         r->items[kept++] = *item;
     }
@@ -173,6 +174,18 @@ int recordings_find(struct report *report, const char *const *places, size_t n_p
     }
     *out = r;
     return 0;
+}
+
+bool recordings_have(const struct recordings *r, const char *path)
+{
+    struct stat wanted, st;
+    if (stat(path, &wanted) != 0)
+        return false;
+    for (size_t i = 0; i < r->n; i++)
+        if (stat(r->items[i].path, &st) == 0 && st.st_dev == wanted.st_dev &&
+            st.st_ino == wanted.st_ino)
+            return true;
+    return false;
 }
 
 void recordings_deinit(struct recordings *r)

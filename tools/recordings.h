@@ -13,7 +13,7 @@
 
 struct recording {
     char *path;
-    uint64_t samples; /* at 24 kHz: how many are to be read at most */
+    uint64_t samples; /* at 24 kHz: how many are to be read at most; UINT64_MAX: all */
 };
 
 struct recordings {
@@ -28,6 +28,8 @@ struct recordings {
  * place that is not there, a directory without a recording, nothing that can be read. */
 int recordings_find(struct report *report, const char *const *places, size_t n_places,
                     uint64_t most_samples, struct recordings *out);
+/* Whether `path` is one of them. */
+bool recordings_have(const struct recordings *recordings, const char *path);
 void recordings_deinit(struct recordings *recordings);
 
 #endif
