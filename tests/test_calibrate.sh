@@ -106,6 +106,23 @@ gathers "a depformer" ' 45 tensors' "$moshi" --data "$tmp/data/a" -o "$tmp/moshi
 check "slices" test "$(grep -c 'depformer.layers.1.self_attn.in_proj_weight#[0-3].in_sum2' "$tmp/out")" -eq 4
 check "aliases of the depformer" grep -q 'depformer_in.3.weight=text_linear.weight' "$tmp/out"
 
+# quantize says what the errors do to results, and gptq has its Gram matrices, from either.
+quantize() {
+    "$stapes" quantize "$stt" --type q4_0 --method gptq "$@" >"$tmp/out" 2>"$tmp/err"
+    status=$?
+}
+quantize -o "$tmp/kept.gguf" --statistics "$tmp/two.gguf"
+cp "$tmp/out" "$tmp/table"
+quantize -o "$tmp/once.gguf" --calibrate "$tmp/data/a" --calibrate "$tmp/data/c" --device 0
+check "quantize --calibrate" test $status -eq 0 -a "$(grep -c '^stapes: 2 recordings' "$tmp/err")" -eq 1
+check "... is as with statistics that were kept" diff "$tmp/table" "$tmp/out"
+quantize -o "$tmp/no.gguf" --calibrate "$tmp/data" --statistics "$tmp/one.gguf"
+check "... not with both" test $status -eq 2
+quantize -o "$tmp/no.gguf" --calibrate "$tmp/empty"
+check "... needs recordings" test $status -eq 1 -a -n "$(grep 'no recording is in there' "$tmp/err")"
+quantize -o "$tmp/no.gguf"
+check "... or statistics" test $status -eq 2 -a -n "$(grep -e '--calibrate DIR' "$tmp/err")"
+
 # --- What is wrong ----------------------------------------------------------------------------------
 
 refuses "no data" 2 '--data is missing' "$stt"

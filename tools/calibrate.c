@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/file.h"
 #include "tools/calibration.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
@@ -13,26 +12,6 @@ struct options {
     struct option_list merge;
     const char *output;
 };
-
-/* Who names an input for the output has mistaken one for the other, and what cannot be written
- * should be known before hours of work. Statistics that are merged may be replaced. */
-static enum status check_output(const struct log *log, const struct options *options,
-                                const char *model)
-{
-    const struct log silent = {0};
-    struct source *source = NULL;
-    struct file_out probe = {0};
-    bool same = false;
-    if (model && source_open(&silent, model, &source) == OK)
-        same = source_is(source, options->output);
-    source_close(&source);
-    if (same)
-        return log_error(log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output",
-                         options->output);
-    enum status status = file_create(log, options->output, &probe);
-    file_discard(&probe);
-    return status;
-}
 
 static enum status merge_files(const struct log *log, const struct option_list *files,
                                struct statistics *statistics)
@@ -58,11 +37,11 @@ static int calibrate(const struct options *options, const char *model)
     const bool runs = options->calibration.data.n > 0;
     model_options.path = model;
     int result = EXIT_SUCCESS;
-    enum status status = check_output(&log, options, model);
-    if (status == OK && runs)
+    enum status status = OK;
+    if (runs)
         result = calibration_gather(&report, &model_options, &options->calibration, options->output,
                                     &statistics, &summary);
-    else if (status == OK)
+    else
         status = statistics_create(&log, &statistics);
     if (status == OK && result == EXIT_SUCCESS)
         status = merge_files(&log, &options->merge, statistics);

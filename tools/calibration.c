@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loader/file.h"
 #include "loader/pool.h"
 #include "stream/capture.h"
 #include "tools/audio.h"
@@ -286,6 +287,25 @@ static int gather(struct calibration *c, const struct recordings *recordings, co
     return result;
 }
 
+/* What cannot be written should be known before hours of work, and who names an input for the
+ * output has mistaken one for the other. */
+static enum status check_output(const struct log *log, const char *model,
+                                const struct recordings *recordings, const char *output)
+{
+    const struct log silent = {0};
+    struct source *source = NULL;
+    struct file_out probe = {0};
+    bool same = recordings_have(recordings, output);
+    if (model && source_open(&silent, model, &source) == OK)
+        same = same || source_is(source, output);
+    source_close(&source);
+    if (same)
+        return log_error(log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output", output);
+    const enum status status = file_create(log, output, &probe);
+    file_discard(&probe);
+    return status;
+}
+
 int calibration_gather(struct report *report, const struct model_options *model,
                        const struct calibration_options *options, const char *output,
                        struct statistics **out, struct calibration_summary *summary)
@@ -297,8 +317,7 @@ int calibration_gather(struct report *report, const struct model_options *model,
     if (recordings_find(report, options->data.items, options->data.n,
                         (uint64_t)options->limit_seconds * AUDIO_RATE, &recordings) != 0)
         return EXIT_FAILURE;
-    if (recordings_have(&recordings, output)) {
-        report_error(report, "%s: is the input, and cannot be the output", output);
+    if (check_output(&c.log, model->path, &recordings, output) != OK) {
         recordings_deinit(&recordings);
         return EXIT_FAILURE;
     }

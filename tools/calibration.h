@@ -27,9 +27,9 @@ struct calibration_summary {
 };
 
 /* Runs the recordings as often as the Gram matrices need that do not fit in memory together: they
- * go to files beside `output`, which have no name any more when this returns. `output` is only
- * checked to be no recording. Returns an exit status, and tells what is wrong; *out and *summary
- * are set on success. */
+ * go to files beside `output`, which have no name any more when this returns. `output` itself is
+ * only checked: it can be written, and is neither model nor recording. Returns an exit status, and
+ * tells what is wrong; *out and *summary are set on success. */
 int calibration_gather(struct report *report, const struct model_options *model,
                        const struct calibration_options *options, const char *output,
                        struct statistics **out, struct calibration_summary *summary);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/calibration.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/output.h"
@@ -18,8 +19,8 @@ struct options {
     const char *output;
     int type, embeddings, output_head, mimi, encoder; /* index in types, -1: not given */
     int method;
-    const char *statistics;
-    struct option_list tensors, scopes;
+    const char *statistics, *device;
+    struct option_list calibrate, tensors, scopes;
     struct source_beside beside;
     uint64_t split_max_bytes;
     bool quiet, verbose;
@@ -208,6 +209,24 @@ static int quantize_with(struct report *report, const struct options *options,
     return EXIT_FAILURE;
 }
 
+/* Statistics from the checkpoint as it is. */
+static int calibrate(struct report *report, const struct options *options, const char *checkpoint,
+                     struct statistics **out)
+{
+    const struct model_options model = {.path = checkpoint,
+                                        .device = options->device,
+                                        .kv = -1,
+                                        .quiet = options->quiet,
+                                        .verbose = options->verbose};
+    const struct calibration_options how = {.data = options->calibrate,
+                                            .gram = options->method == QUANTIZE_GPTQ};
+    struct calibration_summary summary;
+    int status = calibration_gather(report, &model, &how, options->output, out, &summary);
+    if (status == EXIT_SUCCESS)
+        calibration_tell(report, *out, &summary);
+    return status;
+}
+
 static int quantize(const struct options *options, const char *checkpoint,
                     const struct quantize_rule *rules)
 {
@@ -215,9 +234,13 @@ static int quantize(const struct options *options, const char *checkpoint,
     report_init(&report, options->quiet, options->verbose);
     struct log log = report_log(&report);
     struct statistics *statistics = NULL;
-    if (options->statistics && statistics_read(&log, options->statistics, &statistics) != OK)
-        return EXIT_FAILURE;
-    int status = quantize_with(&report, options, checkpoint, rules, statistics);
+    int status = EXIT_SUCCESS;
+    if (options->calibrate.n > 0)
+        status = calibrate(&report, options, checkpoint, &statistics);
+    else if (options->statistics && statistics_read(&log, options->statistics, &statistics) != OK)
+        status = EXIT_FAILURE;
+    if (status == EXIT_SUCCESS)
+        status = quantize_with(&report, options, checkpoint, rules, statistics);
     statistics_destroy(&statistics);
     return status;
 }
@@ -232,9 +255,12 @@ static int run(const void *values, int n_operands, char **operands)
         return options_error(&quantize_command, "--output is missing: the GGUF file to write");
     if (options->type < 0)
         return options_error(&quantize_command, "--type is missing: %s", TYPES);
-    if (options->method > QUANTIZE_MSE && !options->statistics)
-        return options_error(&quantize_command, "--method %s needs --statistics FILE",
+    if (options->method > QUANTIZE_MSE && !options->statistics && !options->calibrate.n)
+        return options_error(&quantize_command,
+                             "--method %s needs --statistics FILE or --calibrate DIR",
                              methods[options->method]);
+    if (options->statistics && options->calibrate.n)
+        return options_error(&quantize_command, "either --statistics or --calibrate, not both");
     while (n < options->tensors.n && parse_rule(options->tensors.items[n], &rules[n]))
         n++;
     int status = n < options->tensors.n ? EXIT_USAGE : quantize(options, operands[0], rules);
@@ -263,19 +289,32 @@ static const struct option_row rows[] = {
      .offset = offsetof(struct options, method),
      .value = "naive|mse|imatrix|awq|gptq",
      .choices = methods,
-     .help =
-         "naive: ggml's reference rounding, bit for bit. mse: the scales of each block are "
-         "searched for the least squared error; slower, never worse by that measure. The "
-         "others need --statistics. imatrix: as mse, with errors weighted by the mean square of "
-         "what a weight is multiplied with. awq: as imatrix, with columns scaled before, and "
-         "what precedes them by the inverse. gptq: the error of each weight is made up for by "
-         "those that follow in its row. Default: naive."},
+     .help = "naive: ggml's reference rounding, bit for bit. mse: the scales of each block are "
+             "searched for the least squared error; slower, never worse by that measure. The "
+             "others need --statistics or --calibrate. imatrix: as mse, with errors weighted by "
+             "the mean square of "
+             "what a weight is multiplied with. awq: as imatrix, with columns scaled before, and "
+             "what precedes them by the inverse. gptq: the error of each weight is made up for by "
+             "those that follow in its row. Default: naive."},
     {.name = "statistics",
      .kind = OPTION_STRING,
      .offset = offsetof(struct options, statistics),
      .value = "FILE",
      .help = "Statistics of what the model's matrices read, made by stapes calibrate from this "
              "model. With naive and mse they only tell what the errors do to results."},
+    {.name = "calibrate",
+     .kind = OPTION_LIST,
+     .offset = offsetof(struct options, calibrate),
+     .value = "DIR|FILE",
+     .help = "Recordings of speech, which run through the checkpoint first, as with stapes "
+             "calibrate --data, and give statistics for this once. May be given up to 64 times."},
+    {.name = "device",
+     .letter = 'd',
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct options, device),
+     .value = "NAME|INDEX",
+     .help = "The device to calibrate on, as stapes devices lists them. Default: the best there "
+             "is."},
     {.name = "embeddings",
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct options, embeddings),
