@@ -80,6 +80,7 @@ echo "no sound" | tee "$tmp/data/one.txt" >"$tmp/empty/below/notes.txt"
 gathers "one slot" '^stapes: 2 recordings, .* s of sound, [1-9][0-9]* words, .* steps, 13 tensors' \
     "$stt" --data "$tmp/data" --slots 1 --gram -o "$tmp/one.gguf"
 gathers "two slots" '2 recordings' --model "$stt" --data "$tmp/data" --gram -o "$tmp/two.gguf"
+check "too few vectors for gptq" grep -q "warning: 87 vectors of" "$tmp/err"
 agree "one slot and two" "$tmp/one.gguf" "$tmp/two.gguf" '^13 of 13 .*, 13 with'
 gathers "several passes" '^stapes: [2-9] passes' "$stt" --data "$tmp/data" --gram --memory 900K \
     -o "$tmp/passes.gguf"
@@ -88,8 +89,8 @@ check "no pass is left" test -z "$(find "$tmp" -name '*pass-*')"
 check "inspect" "$stapes" inspect "$tmp/one.gguf" >"$tmp/out" 2>"$tmp/err"
 check "aliases" grep -q 'extra_heads.0.weight=text_linear.weight' "$tmp/out"
 
-gathers "a file" '^stapes: 1 recordings' "$stt" --data "$tmp/data/a/b/one.wav" --gram -o "$tmp/first.gguf"
-gathers "the rest, once each, and what was" '^stapes: 1 recordings' "$stt" --data "$tmp/data/c" \
+gathers "a file" '^stapes: 1 recording,' "$stt" --data "$tmp/data/a/b/one.wav" --gram -o "$tmp/first.gguf"
+gathers "the rest, once each, and what was" '^stapes: 1 recording,' "$stt" --data "$tmp/data/c" \
     --data "$tmp/data/c/two.WAV" --gram --merge "$tmp/first.gguf" -o "$tmp/sum.gguf"
 agree "parts and whole" "$tmp/one.gguf" "$tmp/sum.gguf" '^13 of 13 .*, 13 with'
 cp "$tmp/first.gguf" "$tmp/twice.gguf"
@@ -140,10 +141,10 @@ head -c 30000 "$sound" >"$tmp/data/c/cut.wav"
 echo "none" >"$tmp/data/c/broken.ogg"
 gathers "a recording that cannot be read" 'broken.ogg: not sound.*: left out' \
     "$stt" --data "$tmp/data/c" -o "$tmp/broken.gguf"
-check "... is counted" grep -q '^stapes: 1 recordings could not be read, 1 only in part' "$tmp/err"
+check "... is counted" grep -q '^stapes: 1 recording could not be read, 1 only in part' "$tmp/err"
 check "... and so is one that is cut off" grep -q 'cut.wav: .*: what is before it is used' "$tmp/err"
 
-gathers "a file over statistics" '1 recordings' "$stt" --data "$tmp/data/a" -o "$tmp/broken.gguf"
+gathers "a file over statistics" '1 recording,' "$stt" --data "$tmp/data/a" -o "$tmp/broken.gguf"
 ln "$tmp/data/a/b/one.wav" "$tmp/linked.wav"
 calibrate "$stt" --data "$tmp/data/a" -o "$tmp/linked.wav"
 check "onto a recording" test $status -eq 1 -a -n "$(grep 'is the input' "$tmp/err")"
@@ -159,7 +160,7 @@ check "onto the model" test $status -eq 1 -a -n "$(grep 'is the input' "$tmp/err
 demo=$source/tools/demo/checkpoint
 head -c 96044 "$sound" >"$tmp/noise/silence.wav" # a header for more, which is told
 dd if=/dev/zero of="$tmp/noise/silence.wav" bs=1 seek=44 count=96000 conv=notrunc 2>/dev/null
-refuses "silence" 1 'heard no word in .*--allow-silence' "$demo" --data "$tmp/noise"
+refuses "silence" 1 'no word came out of .*--allow-silence' "$demo" --data "$tmp/noise"
 gathers "silence that is wanted" ' 0 words' "$demo" --data "$tmp/noise" --allow-silence -o "$tmp/silence.gguf"
 
 mkdir "$tmp/many"

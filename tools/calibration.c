@@ -197,10 +197,12 @@ static int check_words(struct calibration *c, const struct playback *playback)
 {
     if (playback->words > 0 || c->options->silent)
         return EXIT_SUCCESS;
-    report_error(c->report,
-                 "%s: the model heard no word in %.1f s of sound, so this is no way to calibrate "
-                 "it; give recordings of speech, or --allow-silence",
-                 c->options->data.items[0], (double)playback->samples / AUDIO_RATE);
+    report_error(
+        c->report,
+        "%s: no word came out of %.1f s of sound: statistics of what is no speech would "
+        "mislead; give recordings of speech (stapes calibrate --allow-silence takes these all "
+        "the same)",
+        c->options->data.items[0], (double)playback->samples / AUDIO_RATE);
     return EXIT_FAILURE;
 }
 
@@ -343,15 +345,38 @@ int calibration_gather(struct report *report, const struct model_options *model,
     return status;
 }
 
+/* A Gram matrix of fewer vectors than it has rows has no full rank. */
+static void warn_of_rank(struct report *report, const struct statistics *statistics)
+{
+    const struct statistics_entry *worst = NULL;
+    for (uint32_t i = 0; i < statistics_count(statistics); i++) {
+        const struct statistics_entry *entry = statistics_get(statistics, i);
+        if (entry->gram_count > 0 && entry->gram_count < entry->k &&
+            (!worst || entry->k > worst->k))
+            worst = entry;
+    }
+    if (worst)
+        report_warning(report,
+                       "%" PRIu64 " vectors of %" PRIu32 " elements say little of how these go "
+                       "together, and gptq would fit noise: give more recordings",
+                       worst->gram_count, worst->k);
+}
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 void calibration_tell(struct report *report, const struct statistics *statistics,
                       const struct calibration_summary *s)
 {
     report_note(report,
-                "%" PRIu64 " recordings, %.1f s of sound, %" PRIu64 " words, %" PRIu64
+                "%" PRIu64 " recording%s, %.1f s of sound, %" PRIu64 " word%s, %" PRIu64
                 " steps, %" PRIu32 " tensors, %.1f s wall",
-                s->recordings, s->sound_seconds, s->words, s->steps, statistics_count(statistics),
-                s->wall_seconds);
+                s->recordings, plural(s->recordings), s->sound_seconds, s->words, plural(s->words),
+                s->steps, statistics_count(statistics), s->wall_seconds);
     if (s->unreadable + s->damaged > 0)
-        report_note(report, "%" PRIu64 " recordings could not be read, %" PRIu64 " only in part",
-                    s->unreadable, s->damaged);
+        report_note(report, "%" PRIu64 " recording%s could not be read, %" PRIu64 " only in part",
+                    s->unreadable, plural(s->unreadable), s->damaged);
+    warn_of_rank(report, statistics);
 }
