@@ -364,3 +364,36 @@ enum status quantize_file(const struct log *log, const char *from, const char *t
     close_job(&job);
     return status;
 }
+
+enum status quantize_list(const struct log *log, const char *from,
+                          const struct quantize_options *options,
+                          enum status (*each)(void *user, const struct quantize_tensor *tensor),
+                          void *user)
+{
+    struct job job = {.log = log, .options = options};
+
+    enum status status = check_options(log, options);
+    if (!status)
+        status = open_source(&job, from);
+    if (!status)
+        status = plan_outputs(&job);
+    for (uint32_t i = 0; i < job.n_outputs && !status; i++) {
+        const struct output *out = &job.outputs[i];
+        struct quantize_tensor tensor = {
+            .name = out->name,
+            .type = tensor_type_info(out->type),
+            .n_dims = out->n_dims,
+            .dims = out->dims,
+            .source = job.source,
+            .parts = &job.parts[out->first_part],
+            .n_parts = out->n_parts,
+        };
+        uint64_t elements = 1;
+        for (uint32_t dim = 0; dim < out->n_dims; dim++)
+            elements *= out->dims[dim];
+        tensor.bytes = tensor_row_bytes(tensor.type, elements);
+        status = each(user, &tensor);
+    }
+    close_job(&job);
+    return status;
+}

@@ -84,4 +84,28 @@ struct quantize_summary {
 enum status quantize_file(const struct log *log, const char *from, const char *to,
                           const struct quantize_options *options, struct quantize_summary *summary);
 
+/* A tensor as quantize_file would write it, valid during the call it is given to. */
+struct quantize_tensor {
+    const char *name;
+    const struct tensor_type_info *type;
+    uint32_t n_dims;
+    const uint64_t *dims; /* as in struct tensor */
+    uint64_t bytes;
+    const struct source *source;
+    const struct tensor *const *parts; /* of the source, joined along the first dimension */
+    uint32_t n_parts;
+};
+
+/* Calls `each` for all tensors that quantize_file would write with these options, in their order,
+ * until one call fails; nothing is written. Returns its status then. */
+enum status quantize_list(const struct log *log, const char *from,
+                          const struct quantize_options *options,
+                          enum status (*each)(void *user, const struct quantize_tensor *tensor),
+                          void *user);
+
+/* The type that rows of `row` elements take where `type` is asked for: itself, or one with smaller
+ * blocks where they do not fit. */
+const struct tensor_type_info *quantize_fitting_type(const struct tensor_type_info *type,
+                                                     uint64_t row);
+
 #endif

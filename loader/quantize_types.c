@@ -116,13 +116,19 @@ static enum tensor_type smaller_block(enum tensor_type type)
     }
 }
 
+const struct tensor_type_info *quantize_fitting_type(const struct tensor_type_info *type,
+                                                     uint64_t row)
+{
+    while (row % type->block)
+        type = tensor_type_info(smaller_block(type->type));
+    return type;
+}
+
 static const struct tensor_type_info *fitting_type(const struct job *job, const struct output *out,
                                                    const struct tensor_type_info *wanted)
 {
-    const struct tensor_type_info *type = wanted;
     uint64_t row = out->dims[out->n_dims - 1];
-    while (row % type->block)
-        type = tensor_type_info(smaller_block(type->type));
+    const struct tensor_type_info *type = quantize_fitting_type(wanted, row);
     if (type != wanted)
         log_write(job->log, LOG_INFO,
                   "%s: rows of %" PRIu64 " elements are no multiple of %s's %" PRIu32 ": %s",
