@@ -13,7 +13,7 @@
 #include "tools/interrupt.h"
 #include "tools/output.h"
 
-#define TYPES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q6_k|f16|bf16|f32"
+#define TYPE_NAMES "q4_0|q4_1|q5_0|q5_1|q8_0|q4_k|q6_k|f16|bf16|f32"
 
 struct options {
     const char *output;
@@ -150,7 +150,7 @@ static bool parse_rule(const char *text, struct quantize_rule *rule)
     const char *equals = strrchr(text, '=');
     if (!equals || equals == text || !is_type(equals + 1)) {
         options_error(&quantize_command,
-                      "--tensor takes PATTERN=TYPE with one of the types %s, not \"%s\"", TYPES,
+                      "--tensor takes PATTERN=TYPE with one of the types %s, not \"%s\"", TYPE_NAMES,
                       text);
         return false;
     }
@@ -254,7 +254,7 @@ static int run(const void *values, int n_operands, char **operands)
     if (!options->output)
         return options_error(&quantize_command, "--output is missing: the GGUF file to write");
     if (options->type < 0)
-        return options_error(&quantize_command, "--type is missing: %s", TYPES);
+        return options_error(&quantize_command, "--type is missing: %s", TYPE_NAMES);
     if (options->method > QUANTIZE_MSE && !options->statistics && !options->calibrate.n)
         return options_error(&quantize_command,
                              "--method %s needs --statistics FILE or --calibrate DIR",
