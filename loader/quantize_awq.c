@@ -14,7 +14,7 @@
 #include "loader/quantize_job.h"
 
 #define EXPONENTS 20 /* 0, 1/20, ..., 19/20 */
-#define SAMPLE 256u  /* rows of a matrix that the exponents are tried on */
+#define SAMPLE 128u  /* rows of a matrix that the exponents are tried on */
 #define MAX_CONSUMERS 128
 #define FLOOR 1e-4 /* of the largest root of the mean square: what never moves has no scale */
 

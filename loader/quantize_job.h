@@ -63,8 +63,8 @@ enum status converter_write(struct job *job, const struct output *out);
 enum status rows_check(const struct job *job);
 /* Whether the output takes blocks that it does not have yet. */
 bool rows_rounds(const struct job *job, const struct output *out);
-/* How many entries the statistics have for the output: 0, 1, or one for each of that many equal
- * slices. ERROR_ARGUMENT: they do not fit it. */
+/* How many equal slices of the output the statistics have entries for, of its own each (of some
+ * there may be none); 0: they do not know it. ERROR_ARGUMENT: they do not fit it. */
 enum status rows_find(const struct job *job, const struct output *out, uint32_t *slices);
 /* As converter_write does, with statistics (slices > 0) or scales. */
 enum status rows_write(struct job *job, const struct output *out, uint32_t slices);

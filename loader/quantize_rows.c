@@ -278,12 +278,20 @@ static enum status convert_slice(struct rows_job *rows, const struct statistics_
     return status;
 }
 
+/* NULL also where nothing was seen. */
+static const struct statistics_entry *find_entry(const struct quantize_options *options,
+                                                 const char *name)
+{
+    const struct statistics_entry *entry = statistics_find(options->statistics, name);
+    return entry && entry->count > 0 ? entry : NULL;
+}
+
 static const struct statistics_entry *find_slice(const struct quantize_options *options,
                                                  const char *name, uint32_t slice)
 {
     char full[TENSOR_MAX_NAME + 16];
     snprintf(full, sizeof(full), "%s#%" PRIu32, name, slice);
-    return statistics_find(options->statistics, full);
+    return find_entry(options, full);
 }
 
 static enum status check_entry(const struct job *job, const struct output *out,
@@ -298,32 +306,38 @@ static enum status check_entry(const struct job *job, const struct output *out,
                      source_path(job->source), out->name, k, entry->k);
 }
 
+/* Those of a depformer that has weights for each codebook lie one below the other. */
+static uint32_t count_slices(const struct output *out)
+{
+    uint64_t k = out->dims[out->n_dims - 1], height = strstr(out->name, ".in_proj") ? 3 * k : k;
+    if (out->n_dims != 2 || !strstr(out->name, "depformer.layers.") ||
+        !strstr(out->name, ".self_attn.") || out->dims[0] % height)
+        return 1;
+    return (uint32_t)(out->dims[0] / height);
+}
+
 enum status rows_find(const struct job *job, const struct output *out, uint32_t *slices)
 {
     const struct quantize_options *options = job->options;
     const struct statistics_entry *entry;
-    uint64_t n_rows = 1;
+    uint32_t n = count_slices(out);
     enum status status = OK;
 
     *slices = 0;
     if (!options->statistics)
         return OK;
-    entry = statistics_find(options->statistics, out->name);
-    if (entry && entry->count > 0) {
+    entry = find_entry(options, out->name);
+    if (entry) {
         *slices = 1;
         return check_entry(job, out, entry);
     }
-    for (uint32_t i = 0; i + 1 < out->n_dims; i++)
-        n_rows *= out->dims[i];
-    while (!status && (entry = find_slice(options, out->name, *slices)) && entry->count > 0) {
-        status = check_entry(job, out, entry);
-        ++*slices;
+    for (uint32_t i = 0; i < n && !status; i++) {
+        entry = find_slice(options, out->name, i);
+        if (entry)
+            status = check_entry(job, out, entry);
+        if (entry)
+            *slices = n;
     }
-    if (!status && *slices > 0 && n_rows % *slices)
-        status = log_error(job->log, ERROR_ARGUMENT,
-                           "%s: tensor %s has %" PRIu64 " rows, the statistics are of %" PRIu32
-                           " equal slices: they are of another model",
-                           source_path(job->source), out->name, n_rows, *slices);
     return status;
 }
 
@@ -366,9 +380,10 @@ static enum status convert_slices(struct rows_job *rows, uint32_t slices)
     const struct quantize_options *options = rows->job->options;
     const char *name = rows->out->name;
     enum status status = OK;
-    if (slices <= 1)
-        return convert_slice(rows, slices ? statistics_find(options->statistics, name) : NULL, 0,
-                             rows->n_rows);
+    if (slices == 0)
+        return convert_slice(rows, NULL, 0, rows->n_rows);
+    if (find_entry(options, name))
+        return convert_slice(rows, find_entry(options, name), 0, rows->n_rows);
     uint64_t n = rows->n_rows / slices;
     for (uint32_t i = 0; i < slices && !status; i++)
         status = convert_slice(rows, find_slice(options, name, i), i * n, (i + 1) * n);

@@ -53,6 +53,7 @@ void test_directories(struct test *test);
 void test_config(struct test *test);
 void test_tokenizer(struct test *test);
 void test_quantize(struct test *test);
+void test_quantize_methods(struct test *test);
 void test_statistics(struct test *test);
 void test_qwen3_asr(struct test *test);
 
