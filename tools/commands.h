@@ -13,6 +13,7 @@ extern const struct command devices_command;
 extern const struct command inspect_command;
 extern const struct command quantize_command;
 extern const struct command calibrate_command;
+extern const struct command eval_command;
 extern const struct command validate_command;
 extern const struct command bench_command;
 

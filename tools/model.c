@@ -70,12 +70,23 @@ static int show_loading(void *user, uint64_t done, uint64_t total)
     return !interrupt_pending();
 }
 
+const char *model_path(struct report *report, const struct model_options *options, char *buffer,
+                       size_t size)
+{
+    if (options->path)
+        return options->path;
+    if (find_demo(buffer, size))
+        return buffer;
+    report_error(report, "the demo model is not installed; name a model with --model");
+    return NULL;
+}
+
 int model_open_for(struct report *report, const struct model_options *options,
                    const struct model_use *use, stapes_model **model)
 {
     char demo[PATH_MAX], cache[PATH_MAX];
     struct stapes_model_params params = {
-        .path = options->path,
+        .path = model_path(report, options, demo, sizeof(demo)),
         .mimi = options->mimi,
         .tokenizer = options->tokenizer,
         .device = options->device,
@@ -93,13 +104,8 @@ int model_open_for(struct report *report, const struct model_options *options,
         .trace = use->trace,
         .timed = use->timed,
     };
-    if (!params.path) {
-        if (!find_demo(demo, sizeof(demo))) {
-            report_error(report, "the demo model is not installed; name a model with --model");
-            return EXIT_FAILURE;
-        }
-        params.path = demo;
-    }
+    if (!params.path)
+        return EXIT_FAILURE;
     if (!params.cache_dir)
         params.cache_dir = default_cache(cache, sizeof(cache));
     else if (strcmp(params.cache_dir, "none") == 0)

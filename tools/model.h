@@ -117,6 +117,11 @@ struct model_use {
     bool same_driver;
 };
 
+/* The path that the options name, else that of the demo model, in `buffer`. NULL: there is none,
+ * which has been told. */
+const char *model_path(struct report *report, const struct model_options *options, char *buffer,
+                       size_t size);
+
 /* Opens the model that the options name, with a progress bar; says what is wrong where it cannot.
  * Returns an exit status. */
 int model_open(struct report *report, const struct model_options *options, uint32_t slots,
