@@ -15,7 +15,7 @@
 #include "tools/interrupt.h"
 #include "tools/model.h"
 #include "tools/output.h"
-#include "tools/score.h"
+#include "tools/transcript_score.h"
 #include "tools/transcriber.h"
 
 enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/score.h"
+#include "tools/transcript_score.h"
 
 static const char *words_of(const struct text *text)
 {

@@ -2,8 +2,8 @@
  *
  * A transcript against what was said.
  */
-#ifndef STAPES_TOOLS_SCORE_H
-#define STAPES_TOOLS_SCORE_H
+#ifndef STAPES_TOOLS_TRANSCRIPT_SCORE_H
+#define STAPES_TOOLS_TRANSCRIPT_SCORE_H
 
 #include "tools/normalize.h"
 #include "tools/wer.h"
