@@ -103,6 +103,9 @@ enum status kernel_pick(kernel_set *set, enum kernel_id base, const void *params
 enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_id base,
                             const void *params, const struct gpu_range *ranges);
 
+/* The product inside a dispatch of qkv, with its result dense in y: [col][rows]. */
+struct matmul_params qkv_product(const struct qkv_params *p);
+
 /* Parts that the kernel attention makes of a ring of this capacity (attention_params.splits): so
  * many that one stream occupies a large GPU, and each still has about a hundred keys. */
 uint32_t attention_splits(uint32_t capacity);

@@ -253,19 +253,31 @@ void plan_matmul_sg_32(const void *params, struct kernel_plan *plan)
     plan_subgroups(params, 32, plan);
 }
 
-static struct matmul_params qkv_product(const struct qkv_params *p)
+struct matmul_params qkv_product(const struct qkv_params *p)
 {
     return (struct matmul_params){
         .rows = p->rows,
         .k = p->k,
         .cols = p->cols,
         .per_slot = p->per_slot,
-        .flags = p->flags | MATMUL_GATE, /* rows come in pairs */
+        .w_row = p->w_row,
+        .flags = p->flags,
         .x_base = p->x_base,
         .x_slot_stride = p->x_slot_stride,
         .x_col_stride = p->x_col_stride,
+        .y_slot_stride = p->per_slot * p->rows,
+        .y_col_stride = p->rows,
+        .eps = p->eps,
         .model_slots = p->model_slots,
     };
+}
+
+/* Rows come in pairs, as those of a gate do. */
+static struct matmul_params paired_product(const struct qkv_params *p)
+{
+    struct matmul_params product = qkv_product(p);
+    product.flags |= MATMUL_GATE;
+    return product;
 }
 
 static bool stores_pairs(const struct qkv_params *p)
@@ -275,13 +287,13 @@ static bool stores_pairs(const struct qkv_params *p)
 
 bool suits_qkv(const void *params)
 {
-    const struct matmul_params product = qkv_product(params);
+    const struct matmul_params product = paired_product(params);
     return stores_pairs(params) && suits_few_columns(&product);
 }
 
 bool suits_qkv_8(const void *params)
 {
-    const struct matmul_params product = qkv_product(params);
+    const struct matmul_params product = paired_product(params);
     return stores_pairs(params) && suits_few_columns_8(&product);
 }
 
@@ -289,14 +301,14 @@ bool suits_qkv_8(const void *params)
 void plan_qkv_wg(const void *params, struct kernel_plan *plan)
 {
     const struct qkv_params *p = params;
-    const struct matmul_params product = qkv_product(p);
+    const struct matmul_params product = paired_product(p);
     plan_matmul_wg(&product, plan);
     plan->spec[5] |= p->kv_type << QKV_TYPE_SHIFT;
 }
 
 static void plan_qkv_subgroups(const struct qkv_params *p, uint32_t unit, struct kernel_plan *plan)
 {
-    const struct matmul_params product = qkv_product(p);
+    const struct matmul_params product = paired_product(p);
     plan_subgroups(&product, unit, plan);
     plan->spec[5] |= p->kv_type << QKV_TYPE_SHIFT;
 }

@@ -42,24 +42,9 @@ static const uint32_t counts[] = {749, 0, 5, 9, 10, 124, 125, 1000003, 400000007
 /* The product alone, whose dense result goes to y. */
 static struct kernel_case product_of(const struct kernel_case *c, float *y)
 {
-    const struct qkv_params *p = &c->params.qkv;
     struct kernel_case product = {.id = c->id};
 
-    product.params.matmul = (struct matmul_params){
-        .rows = p->rows,
-        .k = p->k,
-        .cols = p->cols,
-        .per_slot = p->per_slot,
-        .w_row = p->w_row,
-        .flags = p->flags,
-        .x_base = p->x_base,
-        .x_slot_stride = p->x_slot_stride,
-        .x_col_stride = p->x_col_stride,
-        .y_slot_stride = p->per_slot * p->rows,
-        .y_col_stride = p->rows,
-        .eps = p->eps,
-        .model_slots = p->model_slots,
-    };
+    product.params.matmul = qkv_product(&c->params.qkv);
     for (uint32_t b = 0; b < 5; b++)
         product.data[b] = c->data[b];
     product.data[6] = y;

@@ -71,21 +71,7 @@ static void dispatch_both(kernel_set *set, gpu_program *program, const struct ke
 {
     const struct qkv_params *p = &c->params.qkv;
     const struct gpu_range none = {0};
-    const struct matmul_params product = {
-        .rows = p->rows,
-        .k = p->k,
-        .cols = p->cols,
-        .per_slot = p->per_slot,
-        .w_row = p->w_row,
-        .flags = p->flags,
-        .x_base = p->x_base,
-        .x_slot_stride = p->x_slot_stride,
-        .x_col_stride = p->x_col_stride,
-        .y_slot_stride = p->per_slot * p->rows,
-        .y_col_stride = p->rows,
-        .eps = p->eps,
-        .model_slots = p->model_slots,
-    };
+    const struct matmul_params product = qkv_product(p);
     const struct rope_kv_params rope = {
         .slots = p->cols / p->per_slot,
         .per_slot = p->per_slot,
