@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -148,6 +150,34 @@ static void remove_work(void)
         perror(work);
 }
 
+/* A thread of its own may remove files, which a signal handler must not. */
+static void *remove_work_at_signal(void *signals)
+{
+    int number;
+    if (sigwait(signals, &number) == 0) {
+        remove_work();
+        signal(number, SIG_DFL);
+        pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+        raise(number);
+    }
+    return NULL;
+}
+
+/* Before there are other threads, which would get the signals. */
+static void wait_for_signals(void)
+{
+    static sigset_t signals;
+    pthread_t thread;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    if (pthread_sigmask(SIG_BLOCK, &signals, NULL) ||
+        pthread_create(&thread, NULL, remove_work_at_signal, &signals) || pthread_detach(thread)) {
+        fprintf(stderr, "bench_frame: no thread for signals\n");
+        exit(1);
+    }
+}
+
 static void make_work(void)
 {
     const char *temporary = getenv("TMPDIR");
@@ -160,6 +190,7 @@ static void make_work(void)
         exit(1);
     }
     atexit(remove_work);
+    wait_for_signals();
     snprintf(cache_path, sizeof(cache_path), "%s/cache", work);
     options.frame.cache_dir = cache_path;
 }

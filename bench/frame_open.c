@@ -7,6 +7,7 @@
 #include "bench/frame.h"
 #include "loader/config.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -74,6 +75,9 @@ static int open_in_child(const struct frame_options *options, const char *dir, d
     if (child == 0) {
         struct frame_options o = *options;
         struct frame_model *model = NULL;
+        sigset_t none; /* of those that a thread of the parent waits for */
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         struct frame_opening opening;
         o.cache_dir = dir;
         setenv("XDG_CACHE_HOME", dir, 1); /* Mesa's and NVIDIA's own caches */
