@@ -5,6 +5,7 @@
 #ifndef STAPES_BENCH_FRAME_H
 #define STAPES_BENCH_FRAME_H
 
+#include "bench/host.h"
 #include "stream/stapes.h"
 
 #include <stdbool.h>
@@ -41,16 +42,12 @@ int frame_open(const struct frame_options *options, uint32_t slots, struct frame
                struct frame_opening *opening);
 void frame_close(struct frame_model **model);
 
-struct frame_percentiles {
-    double p50, p95, p99;
-};
-
 struct frame_run {
     uint32_t streams, frames;
     bool full; /* the window; else it is kept nearly empty */
     /* Frames one at a time: from the last stream's samples to the last stream's result. */
-    struct frame_percentiles wall;
-    struct frame_percentiles device;              /* all 0 without timestamps */
+    struct host_percentiles wall;
+    struct host_percentiles device;               /* all 0 without timestamps */
     struct stapes_stage stages[FRAME_MAX_STAGES]; /* means */
     uint32_t n_stages;
     double queued_seconds; /* a frame, with frames queued ahead; 0: not measured */

@@ -43,7 +43,7 @@ static void print_opening(const struct frame_run *run)
            o->first_seconds, o->device_bytes / 1e6, run->host_bytes / 1e6);
 }
 
-static void print_percentiles(const char *what, const struct frame_percentiles *p)
+static void print_percentiles(const char *what, const struct host_percentiles *p)
 {
     printf("  %s p50 %.2f ms, p95 %.2f ms, p99 %.2f ms\n", what, p->p50 * 1e3, p->p95 * 1e3,
            p->p99 * 1e3);
@@ -97,7 +97,7 @@ static void put_string(FILE *file, const char *text)
     fputc('"', file);
 }
 
-static void put_percentiles(FILE *file, const char *name, const struct frame_percentiles *p)
+static void put_percentiles(FILE *file, const char *name, const struct host_percentiles *p)
 {
     fprintf(file, "\"%s\":{\"p50\":%.9g,\"p95\":%.9g,\"p99\":%.9g},", name, p->p50, p->p95, p->p99);
 }

@@ -154,19 +154,6 @@ void frame_close(struct frame_model **model)
     *model = NULL;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static struct frame_percentiles percentiles(double *values, uint32_t n)
-{
-    qsort(values, n, sizeof(*values), by_value);
-    return (struct frame_percentiles){values[n / 2], values[(uint64_t)n * 95 / 100],
-                                      values[(uint64_t)n * 99 / 100]};
-}
-
 /* The device's seconds of the last frame, by stage too. */
 static int add_times(struct frame_model *m, struct frame_run *run, double *sum)
 {
@@ -210,8 +197,8 @@ static int measure_latency(struct frame_model *m, bool give_up, struct frame_run
     }
     for (uint32_t i = 0; i < run->n_stages; i++)
         run->stages[i].seconds /= run->frames;
-    run->wall = percentiles(m->wall, run->frames);
-    run->device = percentiles(m->device, run->frames);
+    run->wall = host_percentiles(m->wall, run->frames);
+    run->device = host_percentiles(m->device, run->frames);
     return STAPES_OK;
 }
 

@@ -76,6 +76,19 @@ double host_real(const char *option, const char *text, double lowest, double hig
     return value;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+struct host_percentiles host_percentiles(double *values, uint32_t n)
+{
+    qsort(values, n, sizeof(*values), by_value);
+    return (struct host_percentiles){values[n / 2], values[(uint64_t)n * 95 / 100],
+                                     values[(uint64_t)n * 99 / 100]};
+}
+
 uint64_t host_random(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;

@@ -19,6 +19,12 @@ void host_reset_peak(void);
 uint64_t host_number(const char *option, const char *text, uint64_t lowest, uint64_t highest);
 double host_real(const char *option, const char *text, double lowest, double highest);
 
+struct host_percentiles {
+    double p50, p95, p99;
+};
+/* Of n values, at least one; sorts them. */
+struct host_percentiles host_percentiles(double *values, uint32_t n);
+
 /* splitmix64: the next number of a sequence. */
 uint64_t host_random(uint64_t *state);
 

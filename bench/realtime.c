@@ -15,12 +15,6 @@
 #define MAX_FRAMES 4096
 #define MAX_STAGES 32
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Returns how many steps came out. */
 static uint32_t poll_all(stapes_stream *stream)
 {
@@ -102,12 +96,11 @@ static bool one_by_one(stapes_model *model, stapes_stream *stream, uint32_t fram
 
 static void print_report(const struct stapes_model_info *info, double sound, double work)
 {
-    qsort(frames, n_frames, sizeof(frames[0]), by_value);
+    const struct host_percentiles p = host_percentiles(frames, n_frames);
     printf("%s on %s: %.2f s of sound in %.2f s, real-time factor %.3f\n", info->name, info->device,
            sound, work, work / sound);
     printf("frames one by one: %u, p50 %.2f ms, p95 %.2f ms, p99 %.2f ms (a frame is 80 ms)\n",
-           n_frames, frames[n_frames / 2] * 1e3, frames[n_frames * 95 / 100] * 1e3,
-           frames[n_frames * 99 / 100] * 1e3);
+           n_frames, p.p50 * 1e3, p.p95 * 1e3, p.p99 * 1e3);
     for (uint32_t i = 0; i < n_sums; i++)
         printf("  %-20s %8.3f ms a frame, %3u dispatches, %3u barriers\n", sums[i].name,
                sums[i].seconds * 1e3 / n_frames, sums[i].dispatches, sums[i].barriers);
