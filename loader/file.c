@@ -146,6 +146,13 @@ bool path_exists(const char *path)
     return !stat(path, &info);
 }
 
+bool path_is_same(const char *a, const char *b)
+{
+    struct stat one, other;
+    return a && b && !stat(a, &one) && !stat(b, &other) && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 char *path_join(const char *directory, const char *name)
 {
     size_t length = strlen(directory);

@@ -43,6 +43,8 @@ enum status file_load(const struct log *log, const char *path, uint64_t limit, c
 
 bool path_is_directory(const char *path);
 bool path_exists(const char *path);
+/* Whether both are there and are the same file. NULL is none. */
+bool path_is_same(const char *a, const char *b);
 /* directory/name, the caller's to free; NULL without memory. */
 char *path_join(const char *directory, const char *name);
 /* The last part of a path, or `fallback` where that is no name ("", ".", "..", "/"). */

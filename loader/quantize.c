@@ -269,10 +269,12 @@ static enum status open_source(struct job *job, const char *from)
  */
 static enum status check_target(const struct job *job)
 {
-    for (uint32_t i = 0; i < gguf_writer_files(job->writer); i++)
-        if (source_is(job->source, gguf_writer_path(job->writer, i)))
+    for (uint32_t i = 0; i < gguf_writer_files(job->writer); i++) {
+        const char *path = gguf_writer_path(job->writer, i);
+        if (source_is(job->source, path) || (job->bpe && bpe_is(job->bpe, path)))
             return log_error(job->log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output",
-                             gguf_writer_path(job->writer, i));
+                             path);
+    }
     return OK;
 }
 

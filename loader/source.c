@@ -327,7 +327,9 @@ bool source_is(const struct source *source, const char *path)
     for (uint32_t i = 0; i < source->n_files; i++)
         if (file_is(&source->files[i], path))
             return true;
-    return false;
+    return path_is_same(source->config_path, path) ||
+           path_is_same(source->mimi_config_path, path) ||
+           path_is_same(source->tokenizer_path, path);
 }
 
 const char *source_file(const struct source *source, uint32_t file)

@@ -112,7 +112,7 @@ const struct tensor *source_find(const struct source *source, const char *name);
  */
 enum status source_read(const struct source *source, const struct tensor *tensor, uint64_t offset,
                         void *to, uint64_t bytes);
-/* Whether `path` is one of the files that the tensors are in. */
+/* Whether `path` is one of the files that the source is made of. */
 bool source_is(const struct source *source, const char *path);
 /* The path of a tensor's file, for messages. */
 const char *source_file(const struct source *source, uint32_t file);

@@ -433,6 +433,12 @@ void bpe_close(struct bpe **bpe)
     *bpe = NULL;
 }
 
+bool bpe_is(const struct bpe *bpe, const char *path)
+{
+    return path_is_same(bpe->vocab_path, path) || path_is_same(bpe->merges_path, path) ||
+           path_is_same(bpe->settings_path, path);
+}
+
 static void write_id(struct gguf_writer *writer, const char *key, uint32_t id)
 {
     if (id != NONE)

@@ -18,6 +18,8 @@ struct bpe;
 enum status bpe_open(const struct log *log, const char *directory, uint32_t vocab_size,
                      const char *const *needed, size_t n, struct bpe **out);
 void bpe_close(struct bpe **bpe);
+/* Whether `path` is one of its files. */
+bool bpe_is(const struct bpe *bpe, const char *path);
 
 /* The keys of docs/gguf.md. */
 struct gguf_writer;

@@ -311,7 +311,8 @@ static bool write_tokenizer_files(const char *directory)
         fprintf(settings, "%s\"%zu\": {\"content\": \"%s\", \"special\": %s}", i ? ", " : "",
                 FIRST_ADDED + i, added[i], i + 1 < COUNT_OF(added) ? "true" : "false");
     fputs("}}", settings);
-    return !fclose(vocab) & !fclose(merges) & !fclose(settings);
+    const int failed = fclose(vocab) | fclose(merges) | fclose(settings);
+    return failed == 0;
 }
 
 static bool write_tokenizer_json(const char *directory)
@@ -337,7 +338,8 @@ static bool write_tokenizer_json(const char *directory)
                     qwen3_asr_merges[i], space + 1);
     }
     fputs("]}}", file);
-    return !fclose(file) & !fclose(settings);
+    const int failed = fclose(file) | fclose(settings);
+    return failed == 0;
 }
 
 bool qwen3_asr_write(const struct qwen3_asr_checkpoint *checkpoint, const char *directory)

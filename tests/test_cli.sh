@@ -218,6 +218,15 @@ status=$?
 check "Ctrl-C while quantizing" test \( $status -eq 130 -a ! -e "$tmp/late.gguf" \) -o \( $status -eq 0 -a -e "$tmp/late.gguf" \)
 rm -f "$tmp/late.gguf"
 check "quantize leaves no temporary file" test -z "$(find "$tmp" -name '*.part-*')"
+(ulimit -f 100; "$stapes" quantize -q "$demo/checkpoint" -o "$tmp/large.gguf" --type f16 2>"$tmp/err")
+status=$?
+check "a limit on files' size" test $status -eq 1 -a "$(grep -c 'large.gguf: File too large' "$tmp/err")" -eq 1
+check "a limit on files' size: nothing left" test -z "$(find "$tmp" -name 'large.gguf*')"
+mkdir "$tmp/own"
+cp "$demo"/checkpoint/* "$tmp/own"
+refuses "quantize: onto the configuration" 1 'config.json: is the input' quantize "$tmp/own" -o "$tmp/own/config.json" --type f16
+refuses "quantize: onto the tokenizer" 1 'is the input' quantize "$tmp/own" -o "$tmp/own/tokenizer_demo_384.model" --type f16
+check "quantize: the inputs are as they were" cmp "$demo/checkpoint/config.json" "$tmp/own/config.json"
 refuses "quantize: no place" 1 'no/place' quantize "$demo/checkpoint" -o "$tmp/no/place.gguf" --type f16
 refuses "quantize: nothing there" 1 'No such file' quantize "$tmp/missing" -o "$tmp/x.gguf" --type f16
 check "quantize leaves nothing behind" test ! -e "$tmp/x.gguf" -a ! -e "$tmp/no"

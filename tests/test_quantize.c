@@ -464,6 +464,12 @@ static void check_targets(struct test *test, const char *golden, const char *pat
     EXPECT(quantize_to(test, scratch(test, "model"), scratch(test, "model/model.safetensors"),
                        TENSOR_F16),
            ERROR_ARGUMENT, "is the input", "a checkpoint's file as the output");
+    EXPECT(
+        quantize_to(test, scratch(test, "model"), scratch(test, "model/config.json"), TENSOR_F16),
+        ERROR_ARGUMENT, "is the input", "a checkpoint's configuration as the output");
+    EXPECT(quantize_to(test, scratch(test, "model"),
+                       scratch(test, "model/tokenizer_stt_tiny_256.model"), TENSOR_F16),
+           ERROR_ARGUMENT, "is the input", "a checkpoint's tokenizer as the output");
 }
 
 static void check_nothing_left(struct test *test)

@@ -301,6 +301,10 @@ static void check_wrong(struct test *test)
     link_golden(test, "stt-tiny");
     EXPECT(quantize(test, scratch(test, "model"), to, &encoder, NULL), ERROR_ARGUMENT,
            "no audio encoder", "a type for an encoder that is not there");
+    const struct qwen3_asr_checkpoint whole = {.seed = test->seed};
+    from = make(test, "qwen", &whole);
+    EXPECT(quantize(test, from, scratch(test, "qwen/merges.txt"), &options, NULL), ERROR_ARGUMENT,
+           "is the input", "a tokenizer's file as the output");
     check_missing(test, "vocab.json", ERROR_IO, "vocab.json: does not exist");
     check_missing(test, "merges.txt", ERROR_IO, "merges.txt");
     check_missing(test, "tokenizer_config.json", ERROR_FORMAT, "token <|endoftext|> is missing");

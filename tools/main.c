@@ -115,7 +115,8 @@ static void guard_streams(void)
 int main(int argc, char **argv)
 {
     guard_streams();
-    signal(SIGPIPE, SIG_IGN); /* seen as a failed write instead */
+    signal(SIGPIPE, SIG_IGN); /* seen as failed writes instead, so that half a file is removed */
+    signal(SIGXFSZ, SIG_IGN);
     interrupt_install();
     int status = dispatch(argc, argv);
     if (ferror(stdout) || fclose(stdout) != 0) {
