@@ -133,6 +133,12 @@ refuses "quantize: empty pattern" 2 '--scope takes' quantize "$demo/checkpoint" 
 refuses "quantize: method" 2 'naive or mse' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --method best
 refuses "quantize: too many rules" 2 'more than 64 times' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 \
     $(for i in $(seq 65); do echo --tensor "emb.$i=f32"; done)
+refuses "validate: one model" 2 'REFERENCE CANDIDATE is missing' validate
+refuses "validate: no data" 2 '--data is missing' validate a.gguf b.gguf
+refuses "validate: no number" 2 'takes a number from 0 to 1000, not "two"' validate a b --data c --max-wer-increase two
+for number in -1 nan 0x2 1e9 2,5 "" 1.5x; do
+    refuses "validate: number \"$number\"" 2 '--min-speed takes' validate a b --data c --min-speed="$number"
+done
 refuses "-- ends the options" 1 '^stapes: --help: No such file' transcribe -- --help
 
 # --- Files that cannot be read: told before any model is loaded ---------------------------------------
@@ -299,6 +305,34 @@ refuses "codes: directory" 1 'directory' trace --codes "$tmp/directory"
 refuses "codes: float" 1 'integers' trace --codes "$goldens/stt-tiny/goldens/mimi/latent.npy"
 head -c -4 "$goldens/stt-tiny/goldens/mimi/codes.npy" >"$tmp/codes.npy"
 refuses "codes: cut off" 1 'header asks for' trace --codes "$tmp/codes.npy"
+
+# --- Validations that cannot begin: told before any model is loaded -------------------------------------
+
+"$stapes" quantize -q "$demo/checkpoint" -o "$tmp/reference.gguf" --type bf16
+"$stapes" quantize -q "$demo/checkpoint" -o "$tmp/candidate.gguf" --type q4_0
+mkdir "$tmp/said" "$tmp/wordless" "$tmp/soundless"
+cp "$demo/recordings/004."* "$tmp/said"
+cp "$recording" "$tmp/wordless"
+echo "... ?" >"$tmp/wordless/000.txt"
+# validates NAME PATTERN ARGUMENTS...: refused for this reason.
+validates() { refuses "validate: $1" 1 "$2" validate "${@:3}"; }
+validates "missing reference" 'missing.gguf: No such' "$tmp/missing.gguf" "$tmp/candidate.gguf" --data "$tmp/said"
+validates "missing candidate" 'missing.gguf: No such' "$tmp/reference.gguf" "$tmp/missing.gguf" --data "$tmp/said"
+validates "another model" 'different models.*text vocabulary is 384.*256' "$tmp/reference.gguf" "$goldens/stt-tiny" --data "$tmp/said"
+validates "another kind" 'different models.*audio streams is 0.*4' "$goldens/stt-tiny" "$goldens/moshi-tiny" --data "$tmp/said"
+cp -r "$demo/checkpoint" "$tmp/spelled"
+chmod -R u+w "$tmp/spelled"
+LC_ALL=C sed -i 's/\xe2\x96\x81the/\xe2\x96\x81thx/' "$tmp/spelled/"tokenizer*.model
+validates "another tokenizer" 'different tokenizers.*the".*thx"' "$tmp/reference.gguf" "$tmp/spelled" --data "$tmp/said"
+validates "missing data" 'missing: No such' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/missing"
+validates "empty data" 'directory' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/directory"
+validates "no words" 'no words in the transcripts' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/wordless"
+cp "$tmp/text.wav" "$tmp/soundless/a.wav"
+echo "a text" >"$tmp/soundless/a.txt"
+validates "no sound" 'a.wav.*not sound' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/soundless"
+validates "unwritable report" 'r.json.*No such file' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" -o "$tmp/missing/r.json"
+validates "a directory as report" 'is a directory' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" -o "$tmp/directory"
+validates "no scratch" 'nowhere: No such file.*--scratch' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" --scratch "$tmp/nowhere"
 
 # --- Without a device -----------------------------------------------------------------------------------
 
@@ -590,6 +624,21 @@ check "nobody reads" test "$(cat "$tmp/status")" -eq 1 -a ! -s "$tmp/err"
 (head -c 120000 "$tmp/in.raw"; sleep 20) | timeout --preserve-status -s INT 8 "$stapes" transcribe -q - >"$tmp/out" 2>"$tmp/err"
 status=$?
 check "Ctrl-C" test $status -eq 130 -a "$(wc -w <"$tmp/out")" -gt 2
+
+# --- Validations ------------------------------------------------------------------------------------------------
+
+# Limits that q4_0 misses: measured, told, and another exit status.
+LP_NUM_THREADS=0 run validate "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" -o "$tmp/report.json" \
+    --max-perplexity-increase 0 --min-speed 0
+check "validate: a missed limit" test $status -eq 3 -a ! -s "$tmp/err"
+check "validate: table" grep -qE '^word error rate, % +[0-9.]+ +[0-9.]+  [+-][0-9.]+ points$' "$tmp/out"
+check "validate: verdict" test "$(grep -c 'FAILED' "$tmp/out")" -eq 2 -a "$(tail -1 "$tmp/out" | tr -s ' ')" = "verdict FAILED"
+{ tr -d '\n' <"$tmp/report.json"; echo; } | json utterances slots normalize passed >"$tmp/values"
+check "validate: report" test "$(cat "$tmp/values")" = "1 1 english false"
+timeout --preserve-status -s INT 2 "$stapes" validate -q "$tmp/reference.gguf" "$tmp/candidate.gguf" \
+    --data "$demo/recordings" -o "$tmp/interrupted.json" >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "validate: Ctrl-C" test $status -eq 130 -a -z "$(find "$tmp" -name 'interrupted.json*')"
 
 # --- Traces -----------------------------------------------------------------------------------------------------
 

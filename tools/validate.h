@@ -95,8 +95,8 @@ struct validation {
 int validate_run(const struct validate_options *options, struct validation *out);
 
 /* The same in two steps, for many candidates of one reference. What the reference says is kept in
- * an unlinked file. The options and their report are borrowed until it is destroyed; `candidate` of
- * the options is not read. */
+ * an unlinked file. The options and their report are borrowed until it is destroyed; of the
+ * options `candidate` is not read, and the limits may change between candidates. */
 struct validate_reference;
 int validate_reference_create(const struct validate_options *options,
                               struct validate_reference **out);

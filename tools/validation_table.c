@@ -28,6 +28,11 @@ static const char *file_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+static double host_megabytes(const struct validation_model *m)
+{
+    return ((double)m->host_peak_bytes - (double)m->host_before_bytes) / 1e6;
+}
+
 static void add_models(struct text *out, const struct validation *v)
 {
     const struct validation_model *r = &v->reference, *c = &v->candidate;
@@ -36,9 +41,12 @@ static void add_models(struct text *out, const struct validation *v)
     pair(out, "bits a weight", "%.3f", r->bits_per_weight, c->bits_per_weight,
          "of the language model");
     pair(out, "time of loading, s", "%.2f", r->load_seconds, c->load_seconds, NULL);
-    pair(out, "host memory, MB", "%.1f", (double)r->host_peak_bytes / 1e6,
-         (double)c->host_peak_bytes / 1e6,
-         r->host_peak_of_process ? "at most, of the whole process" : "at most");
+    if (r->host_peak_of_process)
+        pair(out, "host memory, MB", "%.1f", (double)r->host_peak_bytes / 1e6,
+             (double)c->host_peak_bytes / 1e6, "at most, of the whole process");
+    else
+        pair(out, "host memory, MB", "%.1f", host_megabytes(r), host_megabytes(c),
+             "at most, beyond what was there before");
     pair(out, "device memory, MB", "%.1f", (double)r->device_bytes / 1e6,
          (double)c->device_bytes / 1e6, "at most");
     snprintf(note, sizeof(note), "%.2f times, %u slot%s", v->speed, v->slots,
@@ -61,12 +69,12 @@ static void add_divergences(struct text *out, const struct validation *v)
 {
     const struct divergence_summary *a = &v->all, *t = &v->text;
     pair(out, "steps", "%.0f", (double)a->steps, (double)t->steps, NULL);
-    pair(out, "KL divergence, mean", "%.6f", a->kl_mean, t->kl_mean, "nats");
-    pair(out, "  median", "%.6f", a->kl_median, t->kl_median, NULL);
-    pair(out, "  90 %", "%.6f", a->kl_90, t->kl_90, NULL);
-    pair(out, "  99 %", "%.6f", a->kl_99, t->kl_99, NULL);
-    pair(out, "  99.9 %", "%.6f", a->kl_999, t->kl_999, NULL);
-    pair(out, "  max", "%.6f", a->kl_max, t->kl_max, NULL);
+    pair(out, "KL divergence, mean", "%.4g", a->kl_mean, t->kl_mean, "nats");
+    pair(out, "  median", "%.4g", a->kl_median, t->kl_median, NULL);
+    pair(out, "  90 %", "%.4g", a->kl_90, t->kl_90, NULL);
+    pair(out, "  99 %", "%.4g", a->kl_99, t->kl_99, NULL);
+    pair(out, "  99.9 %", "%.4g", a->kl_999, t->kl_999, NULL);
+    pair(out, "  max", "%.4g", a->kl_max, t->kl_max, NULL);
     pair(out, "same best token, %", "%.3f", 100 * a->agreement, 100 * t->agreement, NULL);
     pair(out, "probability moved, %", "%.3f", 100 * a->rms, 100 * t->rms,
          "RMS, of the reference's token");
