@@ -12,6 +12,11 @@ struct state {
     const struct autoquant_attempt *last;
 };
 
+double autoquant_miss(double loss, double limit)
+{
+    return 1 + (loss - limit) / fmax(limit, 0.1);
+}
+
 bool autoquant_has_blocks(const struct tensor_type_info *type)
 {
     return type->block > 1;

@@ -13,9 +13,17 @@
 #include "tools/pages.h"
 
 static const struct command *const commands[] = {
-    &transcribe_command, &trace_command,     &devices_command,  &inspect_command,
-    &quantize_command,   &calibrate_command, &eval_command,     &validate_command,
-    &bench_command,      NULL,
+    &transcribe_command,
+    &trace_command,
+    &devices_command,
+    &inspect_command,
+    &quantize_command,
+    &calibrate_command,
+    &eval_command,
+    &validate_command,
+    &autoquant_command,
+    &bench_command,
+    NULL,
 };
 
 static void print_usage(FILE *file)
