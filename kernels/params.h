@@ -76,7 +76,7 @@
 #define TYPE_Q5_1 7u
 #define TYPE_Q4_K 8u
 #define TYPE_Q6_K 9u
-#define TYPES 10u
+#define WEIGHT_TYPES 10u
 
 #define TYPE_BLOCK(type)                                                                           \
     ((type) >= TYPE_Q4_K ? 256u : (type) >= TYPE_Q8_0 ? 32u : 1u) /* elements */

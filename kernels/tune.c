@@ -205,7 +205,7 @@ static bool is_scratch(enum kernel_id base, uint32_t binding)
 
 static bool is_product(enum kernel_id base)
 {
-    return base >= KERNEL_OF_TYPE(matmul, 0) && base < KERNEL_OF_TYPE(matmul, TYPES);
+    return base >= KERNEL_OF_TYPE(matmul, 0) && base < KERNEL_OF_TYPE(matmul, WEIGHT_TYPES);
 }
 
 bool tuner_wants(const struct tuner *tuner, enum kernel_id base, const void *params,

@@ -7,8 +7,8 @@
 uint32_t weights_type(enum kernel_id id)
 {
     const char *name = kernel_table[kernel_table[id].base].name;
-    static const char *const suffixes[TYPES] = {"_f32",  "_f16",  "_bf16", "_q8_0", "_q4_0",
-                                                "_q4_1", "_q5_0", "_q5_1", "_q4_k", "_q6_k"};
+    static const char *const suffixes[WEIGHT_TYPES] = {"_f32",  "_f16",  "_bf16", "_q8_0", "_q4_0",
+                                                       "_q4_1", "_q5_0", "_q5_1", "_q4_k", "_q6_k"};
     for (uint32_t type = 0; type < COUNT_OF(suffixes); type++) {
         const char *found = strstr(name, suffixes[type]);
         const char end = found ? found[strlen(suffixes[type])] : 'x';

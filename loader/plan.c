@@ -12,14 +12,14 @@
 
 uint32_t tensor_kernel_type(enum tensor_type type)
 {
-    static const enum tensor_type types[TYPES] = {
+    static const enum tensor_type types[WEIGHT_TYPES] = {
         [TYPE_F32] = TENSOR_F32,   [TYPE_F16] = TENSOR_F16,   [TYPE_BF16] = TENSOR_BF16,
         [TYPE_Q8_0] = TENSOR_Q8_0, [TYPE_Q4_0] = TENSOR_Q4_0, [TYPE_Q4_1] = TENSOR_Q4_1,
         [TYPE_Q5_0] = TENSOR_Q5_0, [TYPE_Q5_1] = TENSOR_Q5_1, [TYPE_Q4_K] = TENSOR_Q4_K,
         [TYPE_Q6_K] = TENSOR_Q6_K,
     };
     uint32_t found = 0;
-    while (found < TYPES && types[found] != type)
+    while (found < WEIGHT_TYPES && types[found] != type)
         found++;
     return found;
 }

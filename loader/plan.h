@@ -25,7 +25,7 @@ struct weight {
     struct gpu_range plane0, plane1; /* plane1.buffer NULL except for block types */
 };
 
-/* The element type's number in kernels/params.h; TYPES if it does not run. */
+/* The element type's number in kernels/params.h; WEIGHT_TYPES if it does not run. */
 uint32_t tensor_kernel_type(enum tensor_type type);
 
 enum plan_flags {

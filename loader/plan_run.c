@@ -141,7 +141,7 @@ static uint32_t target_row(const struct load *load, const struct piece *piece, u
 
 static enum kernel_id repack_kernel(const struct load *load)
 {
-    static const enum kernel_id kernels[TYPES] = {
+    static const enum kernel_id kernels[WEIGHT_TYPES] = {
         [TYPE_F32] = KERNEL_repack_f32,   [TYPE_F16] = KERNEL_repack_16,
         [TYPE_BF16] = KERNEL_repack_16,   [TYPE_Q8_0] = KERNEL_repack_q8_0,
         [TYPE_Q4_0] = KERNEL_repack_q4_0, [TYPE_Q4_1] = KERNEL_repack_q4_1,
