@@ -15,6 +15,7 @@ extern const struct command quantize_command;
 extern const struct command calibrate_command;
 extern const struct command eval_command;
 extern const struct command validate_command;
+extern const struct command compare_command;
 extern const struct command autoquant_command;
 extern const struct command bench_command;
 

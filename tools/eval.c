@@ -122,7 +122,8 @@ static bool open_details(struct evaluation *e)
         .normalize = normalize_choices[options->normalize],
         .kv = options->model.kv < 0 ? "f16" : model_kv_types[options->model.kv],
     };
-    if (!head.model || fingerprint_model(&log, head.model, &head.model_fingerprint) != OK)
+    const struct source_beside beside = {options->model.mimi, options->model.tokenizer};
+    if (!head.model || fingerprint_model(&log, head.model, &beside, &head.model_fingerprint) != OK)
         return false;
     if (options->resume)
         return details_resume(&e->details, &e->report, options->details, &head, keep_earlier, e);

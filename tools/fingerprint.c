@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "loader/tensor.h"
-
 enum { SAMPLE_BYTES = 4096, SAMPLES = 4 };
 
 /* FNV-1a */
@@ -34,11 +32,12 @@ static enum status hash_tensor(const struct source *source, const struct tensor 
     return OK;
 }
 
-enum status fingerprint_model(const struct log *log, const char *path, uint64_t *out)
+enum status fingerprint_model(const struct log *log, const char *path,
+                              const struct source_beside *beside, uint64_t *out)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     struct source *source = NULL;
-    enum status status = source_open(log, path, &source);
+    enum status status = source_open_beside(log, path, beside, &source);
     for (uint32_t i = 0; !status && i < source_count(source); i++)
         status = hash_tensor(source, source_tensor(source, i), &hash);
     if (!status)

@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
     &calibrate_command,
     &eval_command,
     &validate_command,
+    &compare_command,
     &autoquant_command,
     &bench_command,
     NULL,
