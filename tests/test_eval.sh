@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# test_eval.sh STAPES: stapes eval, from outside. Exit status 77 where there is no device.
+# test_eval.sh STAPES: stapes eval and stapes compare, from outside. Exit status 77 where there is no
+# device.
 set -u
 [ $# -eq 1 ] || { echo "usage: test_eval.sh STAPES" >&2; exit 2; }
 stapes=$(realpath "$1")
@@ -80,6 +81,14 @@ refuses "details: in the way" 1 'other.jsonl: is there already' eval --data "$tm
 refuses "details: another file" 1 'other.jsonl: is no file that' eval --data "$tmp/set" --details "$tmp/other.jsonl" --resume
 check "details: left alone" test "$(cat "$tmp/other.jsonl")" = '{"type": "word"}'
 
+checkpoint=$source/tools/demo/checkpoint
+sound=$recordings/006.flac
+refuses "compare: no file" 2 'A B FILE... is missing' compare "$checkpoint" "$checkpoint"
+refuses "compare: too narrow" 2 '--width takes' compare --width 10 "$checkpoint" "$checkpoint" "$sound"
+refuses "compare: color" 2 'auto, always or never' compare --color red "$checkpoint" "$checkpoint" "$sound"
+refuses "compare: no such file" 1 'nowhere.wav: No such file' compare "$checkpoint" "$checkpoint" "$tmp/nowhere.wav"
+refuses "compare: a pipe" 1 '/dev/null: a pipe can be read only once' compare "$checkpoint" "$checkpoint" /dev/null
+
 "$stapes" devices >/dev/null 2>&1 || exit 77
 
 # --- The demo model over its recordings: stopped on the way, and continued ----------------------------------
@@ -140,6 +149,28 @@ check "unreadable: in the details" test "$(json type id <"$tmp/set.jsonl" | sort
 printf '%s\n' '{"audio_filepath": "set/006.flac", "text": "Send a message to Oscar!", "duration": 2.4}' >"$tmp/m.jsonl"
 run eval --data "$tmp/m.jsonl" --json
 check "manifest" test $status -eq 0 -a "$(json wer normalize utterances <"$tmp/out")" = "0 english 1"
+
+# --- Two models side by side ------------------------------------------------------------------------------------
+
+said=$(cat "$recordings/006.txt")
+run compare --width 75 "$checkpoint" "$checkpoint" "$sound"
+check "compare: the same" test $status -eq 0
+says "compare: beside each other" "^$said {14}$said\$"
+says "compare: none" '^0 words differ, in 0 of 1 files: .* A has 5 words, B 5$'
+refuses "compare: no such model" 1 'nowhere' compare "$checkpoint" "$tmp/nowhere" "$sound"
+
+"$stapes" quantize -q "$checkpoint" -o "$tmp/bad.gguf" --type q4_0 --embeddings q4_0 --mimi q4_0 || fail "quantize"
+run compare --json "$checkpoint" "$tmp/bad.gguf" "$sound" "$tmp/set/bad.flac" "$recordings/003.flac"
+check "compare: a damaged file" test $status -eq 1
+check "compare: told once" test "$(grep -c 'set/bad.flac: ' "$tmp/err")" -eq 1
+check "compare: the others" test "$(json type <"$tmp/out" | paste -sd ' ')" = "comparison comparison summary"
+check "compare: text of A" test "$(json a <"$tmp/out" | head -1)" = "$said"
+check "compare: files" test "$(json files words_a <"$tmp/out")" = "2 20"
+check "compare: sum" test "$(json type different <"$tmp/out" | awk '/comparison/ { n += $2 } /summary/ { print $2 - n }')" = 0
+check "compare: listed" test "$(grep -o '"at_a"' "$tmp/out" | wc -l)" -eq "$(json type different <"$tmp/out" | awk '/summary/ { print $2 }')"
+cp "$tmp/out" "$tmp/json"
+run compare --color always "$checkpoint" "$tmp/bad.gguf" "$recordings/003.flac"
+check "compare: colours where words differ" test "$(grep -c $'\033' "$tmp/out")" -ge 1 -a "$(grep -c '|$\|| ' "$tmp/out")" -ge 1
 
 echo "test_eval: $passed passed, $failed failed"
 [ $failed -eq 0 ]
