@@ -165,7 +165,7 @@ check "compare: a damaged file" test $status -eq 1
 check "compare: told once" test "$(grep -c 'set/bad.flac: ' "$tmp/err")" -eq 1
 check "compare: the others" test "$(json type <"$tmp/out" | paste -sd ' ')" = "comparison comparison summary"
 check "compare: text of A" test "$(json a <"$tmp/out" | head -1)" = "$said"
-check "compare: files" test "$(json files words_a <"$tmp/out")" = "2 20"
+check "compare: files" test "$(json files words_a <"$tmp/out")" = "2 21"
 check "compare: sum" test "$(json type different <"$tmp/out" | awk '/comparison/ { n += $2 } /summary/ { print $2 - n }')" = 0
 check "compare: listed" test "$(grep -o '"at_a"' "$tmp/out" | wc -l)" -eq "$(json type different <"$tmp/out" | awk '/summary/ { print $2 }')"
 cp "$tmp/out" "$tmp/json"

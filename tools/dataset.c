@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader/file.h"
 #include "tools/dataset_parts.h"
+#include "tools/hash.h"
 
 static bool is_space(char c)
 {
@@ -104,18 +104,9 @@ enum status dataset_open(const struct log *log, const char *path, struct dataset
     return status;
 }
 
-/* FNV-1a */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 uint64_t dataset_fingerprint(const struct dataset *set)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < set->n; i++) {
         const struct utterance *item = &set->items[i];
         struct stat st;

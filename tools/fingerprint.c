@@ -3,16 +3,9 @@
 
 #include <string.h>
 
-enum { SAMPLE_BYTES = 4096, SAMPLES = 4 };
+#include "tools/hash.h"
 
-/* FNV-1a */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
+enum { SAMPLE_BYTES = 4096, SAMPLES = 4 };
 
 static enum status hash_tensor(const struct source *source, const struct tensor *tensor,
                                uint64_t *hash)
@@ -35,7 +28,7 @@ static enum status hash_tensor(const struct source *source, const struct tensor 
 enum status fingerprint_model(const struct log *log, const char *path,
                               const struct source_beside *beside, uint64_t *out)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_START;
     struct source *source = NULL;
     enum status status = source_open_beside(log, path, beside, &source);
     for (uint32_t i = 0; !status && i < source_count(source); i++)
