@@ -130,7 +130,7 @@ refuses "quantize: no rule" 2 'PATTERN=TYPE.*"emb"' quantize "$demo/checkpoint" 
 refuses "quantize: no pattern" 2 'PATTERN=TYPE' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --tensor =f16
 refuses "quantize: type of a rule" 2 'q6_k.*"emb=q9"' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --tensor emb=q9
 refuses "quantize: empty pattern" 2 '--scope takes' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --scope=
-refuses "quantize: method" 2 'naive or mse' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --method best
+refuses "quantize: method" 2 'naive, mse, imatrix, awq or gptq' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --method best
 refuses "quantize: too many rules" 2 'more than 64 times' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 \
     $(for i in $(seq 65); do echo --tensor "emb.$i=f32"; done)
 refuses "validate: one model" 2 'REFERENCE CANDIDATE is missing' validate
@@ -210,6 +210,10 @@ run quantize -q "$tmp/split-00001-of-00003.gguf" -o "$tmp/again2.gguf" --type q8
 check "split files together are the file" cmp "$tmp/again.gguf" "$tmp/again2.gguf"
 refuses "quantize: onto itself" 1 'is the input' quantize "$tmp/model.gguf" -o "$tmp/model.gguf" --type q4_0
 refuses "quantize: onto a shard" 1 'is the input' quantize "$tmp/shards" -o "$tmp/shards/shard-ab" --type q4_0
+refuses "quantize: statistics that are none" 1 'model.gguf: holds no statistics; stapes calibrate' \
+    quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type q4_0 --method imatrix --statistics "$tmp/model.gguf"
+refuses "quantize: no statistics there" 1 'missing.gguf: No such file' \
+    quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type q4_0 --method awq --statistics "$tmp/missing.gguf"
 refuses "quantize: nothing in scope" 1 'no tensor' quantize "$demo/checkpoint" -o "$tmp/x.gguf" --type f16 --scope nothing
 refuses "quantize: a device" 1 'not a regular file' quantize "$demo/checkpoint" -o /dev/full --type f16
 if [ "$(id -u)" -ne 0 ]; then
