@@ -263,6 +263,8 @@ static enum status convert_slice(struct rows_job *rows, const struct statistics_
     if (entry)
         status = guide_create(rows->job->log, options->statistics, entry,
                               options->method == QUANTIZE_GPTQ, &rows->guide);
+    if (!status && entry && options->method == QUANTIZE_GPTQ && entry->gram_count == 0)
+        log_write(rows->job->log, LOG_INFO, "%s: there is no Gram matrix: by imatrix", entry->name);
     if (!status && rows->guide && options->method > QUANTIZE_MSE) {
         rows->weights = malloc(rows->k * sizeof(*rows->weights));
         if (rows->weights)

@@ -191,6 +191,8 @@ int main(int argc, char **argv)
     test_quantize(&test);
     test_statistics(&test);
     test_quantize_methods(&test);
+    test_gptq(&test);
+    test_awq(&test);
     test_qwen3_asr(&test);
     remove_directory(test.directory);
     printf("test_loader: %d passed, %d failed\n", test.passed, test.failed);

@@ -54,6 +54,8 @@ void test_config(struct test *test);
 void test_tokenizer(struct test *test);
 void test_quantize(struct test *test);
 void test_quantize_methods(struct test *test);
+void test_gptq(struct test *test);
+void test_awq(struct test *test);
 void test_statistics(struct test *test);
 void test_qwen3_asr(struct test *test);
 
