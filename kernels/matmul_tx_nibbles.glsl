@@ -103,11 +103,11 @@ void load_heads(uint r, uint b)
         steps[g] = load_f16(words[g / 2u])[g % 2u];
 #endif
 #if defined(BYTES)
-    uint most = min(HIGH_WORDS * TURN, 4u);
-    [[unroll]] for (uint i = 0u; i < HIGH_WORDS * TURN; i += most) {
-        uvec4 bits = load_words(head_at[r] + HIGH_WORDS * b + i, most);
-        [[unroll]] for (uint j = 0u; j < most; j++)
-            high[i + j] = bits[j];
+    [[unroll]] for (uint i = 0u; i < (HIGH_WORDS * TURN + 3u) / 4u; i++) {
+        uvec4 bits = load_words(head_at[r] + HIGH_WORDS * b + 4u * i, min(HIGH_WORDS * TURN, 4u));
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            if (4u * i + j < HIGH_WORDS * TURN)
+                high[4u * i + j] = bits[j];
     }
 #endif
 }
@@ -142,7 +142,8 @@ void multiply_part(uint r, uint g, uint part, uint codes[8])
     [[unroll]] for (uint i = 0u; i < 4u; i++) {
         [[unroll]] for (uint c = 0u; c < COLS; c++)
             sum[c * 4u + i] = 0.0;
-        [[unroll]] for (uint m = part * PART_QUADS; m < (part + 1u) * PART_QUADS; m++) {
+        [[unroll]] for (uint j = 0u; j < PART_QUADS; j++) { /* bounds that are known beforehand */
+            uint m = part * PART_QUADS + j;
             float q = code_in_place(codes[m], m, i);
             [[unroll]] for (uint c = 0u; c < COLS; c++)
                 sum[c * 4u + i] += q * x_scaled[(c * TURN + g) * 8u + m][i];
