@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "stream/capture.h"
+#include "stream/capture_plan.h"
 
 #include "stream/internal.h"
 

@@ -9,8 +9,9 @@
 #define STAPES_STREAM_CAPTURE_H
 
 #include "loader/tensor.h"
-#include "stream/recorder.h"
 #include "stream/stapes.h"
+
+struct weight;
 
 /* What one matrix product of a step reads. */
 struct capture_input {
@@ -50,36 +51,5 @@ enum status capture_open(const struct stapes_model_params *params, capture_fn *s
                          stapes_model **out);
 /* Live as long as the model. */
 const struct capture_inputs *capture_get_inputs(const stapes_model *model);
-
-/* --- For the model's own code -------------------------------------------------------------------
- */
-
-struct lm;
-struct depformer;
-struct buffers;
-
-struct capture {
-    capture_fn *sink;
-    void *user;
-    struct capture_inputs list;
-    struct capture_input *inputs;
-    struct capture_alias *aliases;
-    uint32_t capacity, next; /* next: input of the program being recorded */
-    uint32_t *slots;         /* [most_slots] */
-    uint64_t words;
-    struct gpu_range range;
-};
-
-/* Lists the inputs of a model that is planned, in the order of its products. depformer: NULL
- * without one. */
-enum status capture_plan(struct capture *capture, const struct lm *lm,
-                         const struct depformer *depformer, uint32_t slots, struct buffers *buffers,
-                         const struct log *log);
-void capture_deinit(struct capture *capture);
-
-/* Whether the next product to be captured is this one. */
-bool capture_wants(const struct capture *capture, const struct weight *w, uint32_t first_row);
-/* Copies the columns of a product to the host, if it is the next one. */
-void record_capture(struct recorder *r, const struct weight *w, const struct matmul_args *args);
 
 #endif

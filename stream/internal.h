@@ -12,7 +12,7 @@
 #define STAPES_STREAM_INTERNAL_H
 
 #include "loader/tokenizer.h"
-#include "stream/capture.h"
+#include "stream/capture_plan.h"
 #include "stream/depformer.h"
 #include "stream/lm.h"
 #include "stream/mimi.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stream/recorder.h"
 
-#include "stream/capture.h"
+#include "stream/capture_plan.h"
 
 /* Any weight plane's row is a whole number of words, so this many rows are a whole number of
  * binding alignments. It is even, which keeps the pairs of a gate together. */

@@ -115,7 +115,7 @@ static bool add_calibration(struct autoquant *a, struct json *json)
     for (size_t i = 0; i < places->n; i++)
         json_element(json, array, places->items[i]);
     for (size_t i = 0; i < recordings.n; i++)
-        hash = hash_file(hash, recordings.items[i].path);
+        hash = hash_file(hash, recordings.paths[i]);
     json_number(json, object, "seconds", a->search.most_seconds);
     json_number(json, object, "first_seconds", a->search.first_seconds);
     add_hash(json, object, hash);

@@ -15,7 +15,8 @@
 #include "stream/capture.h"
 #include "tools/audio.h"
 #include "tools/interrupt.h"
-#include "tools/playback.h"
+#include "tools/recordings.h"
+#include "tools/transcriber.h"
 
 enum { DEFAULT_SLOTS = 8, MAX_MESSAGE = 512 };
 
@@ -30,8 +31,9 @@ struct calibration {
     struct report *report;
     struct log log;
     const struct calibration_options *options;
+    struct calibration_summary *summary;
+    const struct recordings *recordings;
     stapes_model *model;
-    uint32_t slots;
     const struct capture_inputs *inputs;
     uint32_t *first_of; /* of each input: the first one of its name, which stands for the tensor */
     struct pool *pool;
@@ -40,7 +42,6 @@ struct calibration {
     uint32_t begin, end; /* tensors of this pass */
     const uint32_t *tick_slots;
     uint32_t n_tick_slots;
-    uint64_t steps;
 };
 
 static double now_seconds(void)
@@ -97,7 +98,7 @@ static enum status take_tick(void *user, const struct capture_inputs *inputs, co
     c->inputs = inputs;
     c->tick_slots = slots;
     c->n_tick_slots = n_slots;
-    c->steps += n_slots;
+    c->summary->steps += n_slots;
     pool_run(c->pool, add_shard, c, c->n_shards);
     for (uint32_t i = 0; i < c->n_shards; i++)
         if (c->shards[i].status)
@@ -177,63 +178,86 @@ static enum status put_aside(struct calibration *c, const char *output, struct s
     return status ? status : statistics_merge(&c->log, all, &pass);
 }
 
-static int run_pass(struct calibration *c, struct playback *playback, const char *output,
-                    struct statistics *all)
+/* One recording has come to its end. What is wrong with it is told once. */
+static bool count_recording(void *user, const struct transcriber_result *result)
 {
-    enum status status = create_shards(c);
-    choose_pass(c);
-    c->steps = 0;
-    if (status)
-        return EXIT_FAILURE;
-    int result = playback_run(playback);
-    if (result != EXIT_SUCCESS)
-        return result;
-    const bool last = c->end == c->inputs->n_inputs;
-    status = last ? merge_shards(c, all) : put_aside(c, output, all);
-    return status ? EXIT_FAILURE : EXIT_SUCCESS;
+    struct calibration *c = user;
+    struct calibration_summary *s = c->summary;
+    if (s->passes > 0)
+        return true;
+    s->words += result->n_words;
+    s->sound_seconds += result->seconds;
+    if (result->error) {
+        s->damaged++;
+        report_warning(c->report, "%s: %s: what is before it is used",
+                       c->recordings->paths[result->index], result->error);
+    }
+    return true;
 }
 
-static int check_words(struct calibration *c, const struct playback *playback)
+static int run_recordings(struct calibration *c, uint32_t passes)
 {
-    if (playback->words > 0 || c->options->silent)
+    char label[64] = "calibrating";
+    if (passes > 1)
+        snprintf(label, sizeof(label), "calibrating, pass %" PRIu32 " of %" PRIu32,
+                 c->summary->passes + 1, passes);
+    const struct transcriber_params params = {.paths = (const char *const *)c->recordings->paths,
+                                              .most_samples = c->recordings->most_samples,
+                                              .n = c->recordings->n,
+                                              .done = count_recording,
+                                              .user = c,
+                                              .label = label};
+    switch (transcriber_run(c->report, c->model, &params)) {
+    case TRANSCRIBER_DONE: return EXIT_SUCCESS;
+    case TRANSCRIBER_INTERRUPTED: return EXIT_INTERRUPTED;
+    case TRANSCRIBER_STOPPED:
+    case TRANSCRIBER_FAILED: break;
+    }
+    return EXIT_FAILURE;
+}
+
+static int check_words(struct calibration *c)
+{
+    if (c->summary->words > 0 || c->options->silent)
         return EXIT_SUCCESS;
     report_error(
         c->report,
         "%s: no word came out of %.1f s of sound: statistics of what is no speech would "
         "mislead; give recordings of speech (stapes calibrate --allow-silence takes these all "
         "the same)",
-        c->options->data.items[0], (double)playback->samples / AUDIO_RATE);
+        c->options->data.items[0], c->summary->sound_seconds);
     return EXIT_FAILURE;
 }
 
-static int run_passes(struct calibration *c, const struct recordings *recordings,
-                      const char *output, struct statistics *all,
-                      struct calibration_summary *summary)
+static int run_pass(struct calibration *c, uint32_t passes, const char *output,
+                    struct statistics *all)
+{
+    choose_pass(c);
+    c->summary->steps = 0;
+    if (create_shards(c) != OK)
+        return EXIT_FAILURE;
+    int result = run_recordings(c, passes);
+    if (result == EXIT_SUCCESS)
+        result = check_words(c);
+    if (result != EXIT_SUCCESS)
+        return result;
+    const bool last = c->end == c->inputs->n_inputs;
+    const enum status status = last ? merge_shards(c, all) : put_aside(c, output, all);
+    return status ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run_passes(struct calibration *c, const char *output, struct statistics *all)
 {
     const uint32_t passes = count_passes(c);
     int status = EXIT_SUCCESS;
     if (passes > 1)
         report_note(c->report, "%" PRIu32 " passes, since all Gram matrices do not fit in --memory",
                     passes);
-    for (uint32_t i = 0; i < passes && status == EXIT_SUCCESS; i++, c->begin = c->end) {
-        struct playback playback = {.report = c->report,
-                                    .model = c->model,
-                                    .slots = c->slots,
-                                    .recordings = recordings,
-                                    .label = "calibrating",
-                                    .before = i * recordings->samples,
-                                    .bar_samples = passes * recordings->samples,
-                                    .told = i > 0};
-        status = run_pass(c, &playback, output, all);
-        if (status == EXIT_SUCCESS && i == 0)
-            status = check_words(c, &playback);
+    for (; c->summary->passes < passes && status == EXIT_SUCCESS; c->summary->passes++) {
+        status = run_pass(c, passes, output, all);
         destroy_shards(c);
-        summary->words = playback.words;
-        summary->damaged = playback.damaged;
-        summary->steps = c->steps;
-        summary->sound_seconds = (double)playback.samples / AUDIO_RATE;
+        c->begin = c->end;
     }
-    summary->passes = passes;
     return status;
 }
 
@@ -268,14 +292,13 @@ static enum status describe(struct calibration *c, struct statistics *all)
     return status;
 }
 
-static int gather(struct calibration *c, const struct recordings *recordings, const char *output,
-                  struct statistics **out, struct calibration_summary *summary)
+static int gather(struct calibration *c, const char *output, struct statistics **out)
 {
     struct statistics *all = NULL;
     enum status status = set_up(c);
     if (status == OK)
         status = statistics_create(&c->log, &all);
-    int result = status ? EXIT_FAILURE : run_passes(c, recordings, output, all, summary);
+    int result = status ? EXIT_FAILURE : run_passes(c, output, all);
     if (result == EXIT_SUCCESS && describe(c, all) != OK)
         result = EXIT_FAILURE;
     if (result == EXIT_SUCCESS)
@@ -285,7 +308,6 @@ static int gather(struct calibration *c, const struct recordings *recordings, co
     pool_destroy(&c->pool);
     free(c->shards);
     free(c->first_of);
-    report_clear(c->report);
     return result;
 }
 
@@ -313,7 +335,11 @@ int calibration_gather(struct report *report, const struct model_options *model,
                        struct statistics **out, struct calibration_summary *summary)
 {
     struct recordings recordings;
-    struct calibration c = {.report = report, .log = report_log(report), .options = options};
+    struct calibration c = {.report = report,
+                            .log = report_log(report),
+                            .options = options,
+                            .summary = summary,
+                            .recordings = &recordings};
     struct statistics *gathered = NULL;
     *summary = (struct calibration_summary){0};
     if (recordings_find(report, options->data.items, options->data.n,
@@ -324,15 +350,14 @@ int calibration_gather(struct report *report, const struct model_options *model,
         return EXIT_FAILURE;
     }
     const int64_t slots = options->slots ? options->slots : DEFAULT_SLOTS;
-    c.slots = (uint32_t)MIN((uint64_t)slots, recordings.n);
+    const struct model_use use = {
+        .slots = (uint32_t)MIN((uint64_t)slots, recordings.n), .capture = take_tick, .user = &c};
     summary->recordings = recordings.n;
     summary->unreadable = recordings.unreadable;
-    int status = model_open_for(
-        report, model, &(struct model_use){.slots = c.slots, .capture = take_tick, .user = &c},
-        &c.model);
+    int status = model_open_for(report, model, &use, &c.model);
     const double start = now_seconds();
     if (status == EXIT_SUCCESS) {
-        status = gather(&c, &recordings, output, &gathered, summary);
+        status = gather(&c, output, &gathered);
         const int closed = model_close(report, model, &c.model);
         status = status == EXIT_SUCCESS ? closed : status;
     }

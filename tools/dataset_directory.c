@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
 #include "loader/file.h"
 #include "tools/dataset_parts.h"
+#include "tools/walk.h"
 
 #define TRANSCRIPT_SUFFIX ".trans.txt"
-
-enum { MAX_DEPTH = 32 }; /* a link may lead back up */
-
-/* What libsndfile reads and people name so. */
-static const char *const sound_extensions[] = {".wav",  ".flac", ".ogg", ".oga", ".opus", ".mp3",
-                                               ".aiff", ".aif",  ".au",  ".w64", ".caf",  ".rf64"};
 
 enum found_kind { FOUND_SOUND, FOUND_TEXT, FOUND_TRANSCRIPTS };
 
@@ -44,24 +35,16 @@ static bool has_suffix(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
-static bool is_sound(const char *name)
+static enum status add_file(void *user, char *path)
 {
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < COUNT_OF(sound_extensions); i++)
-        if (strcasecmp(dot, sound_extensions[i]) == 0)
-            return true;
-    return false;
-}
-
-static enum status add_file(struct directory *dir, char *path)
-{
+    struct directory *dir = user;
     enum found_kind kind;
     const char *name = strrchr(path, '/') + 1;
     if (has_suffix(name, TRANSCRIPT_SUFFIX))
         kind = FOUND_TRANSCRIPTS;
     else if (has_suffix(name, ".txt"))
         kind = FOUND_TEXT;
-    else if (is_sound(name))
+    else if (walk_is_sound(name))
         kind = FOUND_SOUND;
     else {
         free(path);
@@ -81,49 +64,6 @@ static enum status add_file(struct directory *dir, char *path)
     dir->files[dir->n++] =
         (struct found){.path = path, .stem = (size_t)(strrchr(path, '.') - path), .kind = kind};
     return OK;
-}
-
-static enum status walk(struct directory *dir, const char *path, int depth);
-
-static enum status walk_entry(struct directory *dir, const char *parent, const char *name,
-                              int depth)
-{
-    struct stat st;
-    char *path = path_join(parent, name);
-    enum status status = OK;
-    if (!path)
-        return log_error(dir->log, ERROR_MEMORY, "%s: out of memory", parent);
-    if (stat(path, &st) != 0) {
-        status = log_error(dir->log, ERROR_IO, "%s: %s", path, strerror(errno));
-    } else if (S_ISREG(st.st_mode)) {
-        return add_file(dir, path);
-    } else if (S_ISDIR(st.st_mode)) {
-        status = walk(dir, path, depth + 1);
-    }
-    free(path);
-    return status;
-}
-
-static enum status walk(struct directory *dir, const char *path, int depth)
-{
-    const struct dirent *entry;
-    enum status status = OK;
-    if (depth > MAX_DEPTH)
-        return log_error(dir->log, ERROR_FORMAT, "%s: directories more than %d deep", path,
-                         MAX_DEPTH);
-    DIR *handle = opendir(path);
-    if (!handle)
-        return log_error(dir->log, ERROR_IO, "%s: %s", path, strerror(errno));
-    errno = 0;
-    while (!status && (entry = readdir(handle)) != NULL) {
-        if (entry->d_name[0] != '.')
-            status = walk_entry(dir, path, entry->d_name, depth);
-        errno = 0;
-    }
-    if (!status && errno)
-        status = log_error(dir->log, ERROR_IO, "%s: %s", path, strerror(errno));
-    closedir(handle);
-    return status;
 }
 
 static int compare_stems(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -285,7 +225,7 @@ static enum status read_found(struct directory *dir)
 enum status dataset_read_directory(const struct log *log, const char *path, struct dataset *set)
 {
     struct directory dir = {.log = log, .path = path, .set = set};
-    enum status status = walk(&dir, path, 0);
+    enum status status = walk_files(log, path, add_file, &dir);
     if (!status) {
         if (dir.n > 0)
             qsort(dir.files, dir.n, sizeof(*dir.files), compare_files);

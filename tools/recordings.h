@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The recordings of a data set: files, and all of a kind that libsndfile reads in directories and
- * those below them, sorted by path. Transcripts and whatever else lies there is left alone.
+ * Recordings without transcripts: files, and all that are named like sound in directories and those
+ * below them.
  */
 #ifndef STAPES_TOOLS_RECORDINGS_H
 #define STAPES_TOOLS_RECORDINGS_H
@@ -11,21 +11,17 @@
 
 #include "tools/report.h"
 
-struct recording {
-    char *path;
-    uint64_t samples; /* at 24 kHz: how many are to be read at most; UINT64_MAX: all */
-};
-
 struct recordings {
-    struct recording *items;
+    char **paths;           /* [n], sorted, each once */
+    uint64_t *most_samples; /* [n], at 24 kHz, to be taken of each at most */
     size_t n, capacity;
     size_t unreadable; /* left out with a warning */
-    uint64_t samples;  /* of all; a recording whose length is unknown counts nothing */
+    uint64_t samples;  /* of all together; one of unknown length counts nothing */
 };
 
-/* Finds them in the order of their paths, each once. most_samples (0: no limit) cuts the list off
- * after so many, in the middle of a recording. Returns 0, or -1 when it has told what is wrong: a
- * place that is not there, a directory without a recording, nothing that can be read. */
+/* most_samples (0: no limit) cuts the list off after so many, in the middle of a recording; one of
+ * unknown length takes what is left. Returns 0, or -1 when it has told what is wrong: a place that
+ * is not there, a directory without a recording, nothing that can be read. */
 int recordings_find(struct report *report, const char *const *places, size_t n_places,
                     uint64_t most_samples, struct recordings *out);
 /* Whether `path` is one of them. */

@@ -121,12 +121,21 @@ static void start(struct transcriber *t, struct lane *lane)
         stop(t, TRANSCRIBER_STOPPED);
 }
 
+static size_t wanted_samples(const struct transcriber *t, const struct lane *lane)
+{
+    if (!t->params->most_samples)
+        return STAPES_FRAME_SAMPLES;
+    const uint64_t most = t->params->most_samples[lane->index];
+    return (size_t)MIN(STAPES_FRAME_SAMPLES, most - audio_samples(lane->audio));
+}
+
 static void feed(struct transcriber *t, struct lane *lane, bool *progress)
 {
     if (lane->input_end)
         return;
     if (lane->read == lane->fed) {
-        long n = lane->damaged ? 0 : audio_read(lane->audio, lane->pcm, STAPES_FRAME_SAMPLES);
+        const size_t wanted = lane->damaged ? 0 : wanted_samples(t, lane);
+        long n = wanted ? audio_read(lane->audio, lane->pcm, wanted) : 0;
         lane->damaged |= n < 0; /* what was said until then comes out all the same */
         lane->read = n > 0 ? (size_t)n : 0;
         lane->fed = 0;

@@ -31,7 +31,8 @@ typedef bool transcriber_begin_fn(void *user, size_t index, stapes_stream *strea
 struct transcriber_params {
     const char *const *paths; /* regular files that tools/audio.h reads */
     size_t n;
-    transcriber_begin_fn *begin; /* may be NULL */
+    const uint64_t *most_samples; /* [n], of each file to be taken at most; NULL: all */
+    transcriber_begin_fn *begin;  /* may be NULL */
     transcriber_fn *done;
     void *user;
     const char *label; /* of the progress bar; NULL: none */

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# bench/quantization.sh [BUILD]: the table of docs/quantization.md. The demo model in every type, by
+# every method, calibrated on the first half of the bundled recordings and measured on the other one.
+# Needs jq. What is measured is kept in BUILD/quantization, so that a second call goes on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${1:-build}
+stapes=$build/tools/stapes
+work=$build/quantization
+mkdir -p "$work/first" "$work/other"
+for text in tools/demo/recordings/*.txt; do
+    number=$(basename "$text" .txt)
+    half=$work/first
+    [ "$((10#$number))" -lt 12 ] || half=$work/other
+    ln -sf "$PWD/$text" "$PWD/${text%.txt}.flac" "$half/"
+done
+
+keep() { # keep FILE COMMAND...: runs it with the file's temporary name as the last argument, once
+    local file=$1
+    shift
+    [ -e "$file" ] || { "$@" "$file.part" >/dev/null && mv "$file.part" "$file"; }
+}
+
+validate() { # exit status 3: a limit is missed, which is what the table is to show
+    "$stapes" validate --quiet "$work/f32.gguf" "$1" --data "$work/other" -o "$2" >/dev/null || [ $? = 3 ]
+}
+
+row() { # row TYPE METHOD
+    local name=$1-$2 how=(--type "$1" --method "$2")
+    case $2 in imatrix | awq | gptq) how+=(--statistics "$work/statistics.gguf") ;; esac
+    if [ ! -e "$work/$name.json" ]; then
+        "$stapes" quantize --quiet tools/demo/checkpoint -o "$work/$name.gguf" "${how[@]}" >/dev/null
+        keep "$work/$name.json" validate "$work/$name.gguf"
+        rm "$work/$name.gguf"
+    fi
+    jq -r --arg type "$1" --arg method "$2" \
+        'def round4: . * 10000 | round / 10000;
+         "| \($type) | \($method) | \(.candidate.bits_per_weight * 100 | round / 100) | \(.candidate.model_bytes / 1e4 | round / 100) | \(.candidate.words.rate * 10000 | round / 100) % | \(.teacher_forced.text_steps.kl_divergence.mean | round4) | \(.teacher_forced.all_steps.kl_divergence.mean | round4) | \(.teacher_forced.text_steps.top_1_agreement * 1000 | round / 10) % |"' \
+        "$work/$name.json"
+}
+
+keep "$work/f32.gguf" "$stapes" quantize --quiet tools/demo/checkpoint --type f32 -o
+keep "$work/statistics.gguf" "$stapes" calibrate --quiet --gram --model tools/demo/checkpoint \
+    --data "$work/first" -o
+echo "| type | method | bits a weight | MB | WER | KL, text | KL, all steps | top-1, text |"
+echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
+for type in bf16 f16; do
+    row $type naive
+done
+for type in q8_0 q6_k q5_1 q5_0 q4_1 q4_k q4_0; do
+    for method in naive mse imatrix awq gptq; do
+        row $type $method
+    done
+done
