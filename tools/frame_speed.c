@@ -98,42 +98,52 @@ static bool is_transformer(const char *stage)
     return !strcmp(stage, "transformer") || !strcmp(stage, "heads") || !strcmp(stage, "depformer");
 }
 
-static bool read_times(stapes_model *model, struct frame_times *times)
+/* Keeps the least of each stage's times. */
+static bool read_least(stapes_model *model, struct stapes_stage *least, uint32_t *count)
 {
     struct stapes_stage stages[MAX_STAGES];
     uint32_t n = MAX_STAGES;
-    *times = (struct frame_times){.dispatch = INFINITY};
     if (stapes_model_times(model, stages, &n) != STAPES_OK)
         return false;
     for (uint32_t i = 0; i < n; i++) {
+        const double before = i < *count ? least[i].seconds : INFINITY;
+        least[i] = stages[i];
+        least[i].seconds = fmin(least[i].seconds, before);
+    }
+    *count = n;
+    return true;
+}
+
+static struct frame_times add_up(const struct stapes_stage *stages, uint32_t n)
+{
+    struct frame_times times = {.dispatch = n ? INFINITY : 0};
+    for (uint32_t i = 0; i < n; i++) {
         const struct stapes_stage *stage = &stages[i];
-        times->frame += stage->seconds;
+        times.frame += stage->seconds;
         if (stage->dispatches)
-            times->dispatch = fmin(times->dispatch, stage->seconds / stage->dispatches);
+            times.dispatch = fmin(times.dispatch, stage->seconds / stage->dispatches);
         if (is_transformer(stage->name)) {
-            times->transformer += stage->seconds;
-            times->transformer_dispatches += stage->dispatches;
+            times.transformer += stage->seconds;
+            times.transformer_dispatches += stage->dispatches;
         }
     }
-    return true;
+    return times;
 }
 
 int frame_speed_times(struct report *report, stapes_model *model, const float *pcm,
                       struct frame_times *times)
 {
+    struct stapes_stage least[MAX_STAGES];
     struct crowd crowd;
-    struct frame_times now, best = {.frame = INFINITY};
+    uint32_t n = 0;
     if (!gather(&crowd, report, model))
         return EXIT_FAILURE;
     bool done = run_out(&crowd);
-    for (uint32_t i = 0; i < TIMED_FRAMES && done; i++) {
+    for (uint32_t i = 0; i < TIMED_FRAMES && done; i++)
         done = feed(&crowd, pcm + (size_t)i * STAPES_FRAME_SAMPLES, STAPES_FRAME_SAMPLES) &&
-               read_times(model, &now);
-        if (done && i > 0 && now.frame < best.frame)
-            best = now;
-    }
+               read_least(model, least, &n);
     if (done)
-        *times = best.frame > 0 ? best : (struct frame_times){0};
+        *times = add_up(least, n);
     disperse(&crowd);
     return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

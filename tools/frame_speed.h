@@ -17,7 +17,7 @@
  * slot, after one that does not count. */
 int frame_speed_measure(struct report *report, stapes_model *model, const float *pcm,
                         double *frames_per_second);
-/* Of a model opened with .timed: the frame that took the device least. */
+/* Of a model opened with .timed: the least time of each stage in some frames. */
 int frame_speed_times(struct report *report, stapes_model *model, const float *pcm,
                       struct frame_times *times);
 

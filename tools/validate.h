@@ -43,7 +43,7 @@ struct validate_options {
 struct frame_times {
     double frame;       /* everything */
     double transformer; /* the language model: transformer, heads, depformer */
-    double dispatch;    /* the least of a stage with one dispatch: what one costs at least */
+    double dispatch;    /* of the stage whose dispatches take least: what one costs at least */
     uint32_t transformer_dispatches;
 };
 

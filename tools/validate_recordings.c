@@ -3,6 +3,7 @@
 
 #include "tools/audio.h"
 #include "tools/frame_speed.h"
+#include "tools/transcript_score.h"
 #include "tools/validate_parts.h"
 
 enum { DEFAULT_SLOTS = 8 };
@@ -106,18 +107,11 @@ bool validate_open_recordings(struct validate_reference *r)
 bool validate_count_errors(struct validate_reference *r, const struct transcriber_result *result,
                            struct validation_model *to)
 {
-    const enum normalize how = r->options->normalize;
-    struct text want = {0}, got = {0};
-    struct wer_counts words, characters;
-    bool counted = normalize_text(how, r->dataset.items[result->index].text, &want) &&
-                   normalize_text(how, result->text, &got);
-    const char *a = want.bytes ? want.bytes : "", *b = got.bytes ? got.bytes : "";
-    counted = counted && wer_words(a, b, &words) && wer_characters(a, b, &characters);
-    text_deinit(&want);
-    text_deinit(&got);
-    if (!counted)
+    struct wer_score score;
+    if (!score_transcript(r->options->normalize, r->dataset.items[result->index].text, result->text,
+                          &score))
         return validate_no_memory(r);
-    wer_add(&to->words, &words);
-    wer_add(&to->characters, &characters);
+    wer_add(&to->words, &score.words);
+    wer_add(&to->characters, &score.characters);
     return true;
 }

@@ -3,6 +3,7 @@
  * Verdicts. docs/validation.md has the reasoning about speed in words.
  */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,51 +34,63 @@ static double least_transformer(const struct validation *v, double bytes)
                 fmax(bytes * t->transformer, t->transformer_dispatches * t->dispatch));
 }
 
-/* bytes: of the candidate's matrices, relative to the reference's */
-static void judge_missed_speed(struct validation *v, double bytes)
+static void say(struct validation_check *check, enum verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void say(struct validation_check *check, enum verdict verdict, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(check->reason, sizeof(check->reason), format, args);
+    va_end(args);
+    check->verdict = verdict;
+}
+
+/* bytes: of the candidate's matrices, relative to the reference's. Both models have times. */
+static void judge_times(struct validation *v, double bytes)
 {
     const struct frame_times *r = &v->reference.times, *c = &v->candidate.times;
-    struct validation_check *check = &v->fast;
-    if (bytes * check->limit > 1) {
-        snprintf(check->reason, sizeof(check->reason),
-                 "the candidate's matrices have %.0f %% of the reference's bytes: a device that "
-                 "waits for nothing but them is %.2f times faster",
-                 100 * bytes, 1 / bytes);
-        return;
-    }
-    if (r->frame <= 0 || c->transformer <= 0) {
-        snprintf(
-            check->reason, sizeof(check->reason),
-            "the device has no timestamps, so that nothing is known about where the time goes");
-        return;
-    }
-    const double least = least_transformer(v, bytes);
+    const double time = c->transformer / r->transformer, least = least_transformer(v, bytes);
     const double bound = r->frame / (r->frame - r->transformer + least);
-    if (bound < check->limit) {
-        check->verdict = VERDICT_EXCUSED;
-        snprintf(
-            check->reason, sizeof(check->reason),
+    const bool cpu = !strcmp(v->device_type, "cpu");
+    if (!cpu && time > CLEARLY_MORE)
+        say(&v->fast, VERDICT_FAILED,
+            "the candidate's language model takes longer than the reference's: %.3f ms a frame "
+            "instead of %.3f ms",
+            1e3 * c->transformer, 1e3 * r->transformer);
+    else if (bound < v->fast.limit)
+        say(&v->fast, VERDICT_EXCUSED,
             "here it can be at most %.2f times faster: of the reference's %.3f ms a frame the "
             "language model takes %.3f ms, and could not take less than %.3f ms with %.0f %% of "
             "the bytes in %u dispatches of %.1f us",
             bound, 1e3 * r->frame, 1e3 * r->transformer, 1e3 * least, 100 * bytes,
             r->transformer_dispatches, 1e6 * r->dispatch);
-        return;
-    }
-    const double time = c->transformer / r->transformer;
-    if (!strcmp(v->device_type, "cpu") && time > CLEARLY_MORE * bytes) {
-        check->verdict = VERDICT_EXCUSED;
-        snprintf(check->reason, sizeof(check->reason),
-                 "a CPU device computes instead of waiting for weights: with %.0f %% of the bytes "
-                 "the language model still takes %.0f %% of the time (%.3f ms a frame instead of "
-                 "%.3f ms)",
-                 100 * bytes, 100 * time, 1e3 * c->transformer, 1e3 * r->transformer);
-        return;
-    }
-    snprintf(check->reason, sizeof(check->reason),
-             "by its bytes it could be %.2f times faster here: the language model takes %.3f ms a "
-             "frame, the reference's %.3f ms",
-             bound, 1e3 * c->transformer, 1e3 * r->transformer);
+    else if (cpu && time > CLEARLY_MORE * bytes)
+        say(&v->fast, VERDICT_EXCUSED,
+            "a CPU device computes instead of waiting for weights: with %.0f %% of the bytes the "
+            "language model takes %.0f %% of the time (%.3f ms a frame instead of %.3f ms)",
+            100 * bytes, 100 * time, 1e3 * c->transformer, 1e3 * r->transformer);
+    else
+        say(&v->fast, VERDICT_FAILED,
+            "by its bytes it could be %.2f times faster here: its language model takes %.3f ms a "
+            "frame, the reference's %.3f ms",
+            bound, 1e3 * c->transformer, 1e3 * r->transformer);
+}
+
+static void judge_missed_speed(struct validation *v)
+{
+    const struct validation_model *r = &v->reference, *c = &v->candidate;
+    const double bytes = r->matrix_bytes ? (double)c->matrix_bytes / (double)r->matrix_bytes : 1;
+    if (bytes * v->fast.limit > 1)
+        say(&v->fast, VERDICT_FAILED,
+            "the candidate's matrices have %.0f %% of the reference's bytes: a device that waits "
+            "for nothing but them is %.2f times faster",
+            100 * bytes, 1 / bytes);
+    else if (r->times.frame <= 0 || c->times.transformer <= 0)
+        say(&v->fast, VERDICT_FAILED,
+            "the device has no timestamps, so that nothing is known about where the time goes");
+    else
+        judge_times(v, bytes);
 }
 
 void validation_judge(struct validation *v, const struct validate_limits *limits)
@@ -102,8 +115,7 @@ void validation_judge(struct validation *v, const struct validate_limits *limits
                                         .value = v->speed,
                                         .limit = limits->min_speed};
     if (v->fast.verdict == VERDICT_FAILED)
-        judge_missed_speed(v,
-                           r->matrix_bytes ? (double)c->matrix_bytes / (double)r->matrix_bytes : 1);
+        judge_missed_speed(v);
     v->passed = v->wer.verdict != VERDICT_FAILED && v->perplexity.verdict != VERDICT_FAILED &&
                 v->fast.verdict != VERDICT_FAILED;
 }
