@@ -34,8 +34,8 @@ struct autoquant_options {
 /* An attempt that is complete. */
 struct autoquant_record {
     struct autoquant_attempt attempt;
-    uint64_t wider; /* tensors, in mixed precision */
-    uint64_t model_bytes;
+    uint64_t wider;                  /* tensors, in mixed precision */
+    uint64_t model_bytes;            /* of the file */
     double bits_per_weight;          /* of the language model */
     double wer;                      /* share */
     double wer_increase;             /* percentage points */

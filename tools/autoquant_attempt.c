@@ -205,7 +205,6 @@ static void judge(const struct validation *v, struct autoquant_record *record)
     add_missed(&v->wer, "WER +%.2f of +%.2f points", record);
     add_missed(&v->perplexity, "perplexity +%.2f of +%.2f %%", record);
     add_missed(&v->fast, "speed %.2f of %.2f", record);
-    record->model_bytes = v->candidate.model_bytes;
     record->bits_per_weight = v->candidate.bits_per_weight;
     record->wer = v->candidate.wer;
     record->wer_increase = v->wer_increase;
@@ -254,6 +253,18 @@ static bool place_model(const struct autoquant *a, const char *model, bool passe
     return done;
 }
 
+static int measure_file(const struct autoquant *a, const char *model,
+                        struct autoquant_record *record)
+{
+    struct stat info;
+    if (stat(model, &info) != 0) {
+        report_error(a->report, "%s: %s", model, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    record->model_bytes = (uint64_t)info.st_size;
+    return EXIT_SUCCESS;
+}
+
 static bool make_directory(const struct autoquant *a, size_t number)
 {
     char path[AUTOQUANT_PATH];
@@ -283,6 +294,8 @@ int autoquant_try(struct autoquant *a, const struct autoquant_attempt *attempt, 
         status = validate(a, number, model, record);
     record->wider = rules.n_wider;
     free(rules.items);
+    if (status == EXIT_SUCCESS)
+        status = measure_file(a, model, record);
     if (status != EXIT_SUCCESS)
         return status;
     if (!autoquant_fingerprint(a, number, record->fingerprint) ||
