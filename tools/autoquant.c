@@ -16,8 +16,8 @@
 #include "tools/normalize.h"
 #include "tools/recordings.h"
 
-#define TYPES "q4_0,q4_k,q5_0,q6_k,q8_0,f16"
-#define METHODS "naive,mse,imatrix,gptq,awq"
+#define DEFAULT_TYPES "q4_0,q4_k,q5_0,q6_k,q8_0,f16"
+#define DEFAULT_METHODS "naive,mse,imatrix,gptq,awq"
 
 enum { FIRST_SECONDS = 120, MAX_SLOTS = 2048 };
 
@@ -58,7 +58,7 @@ static bool add_type(struct autoquant *a, const char *name)
     if (!type || !type->runs || twice || at == AUTOQUANT_MAX_TYPES) {
         options_error(&autoquant_command,
                       "--types takes types that stapes runs, each once and with commas between "
-                      "them (" TYPES ", ...), not \"%s\"",
+                      "them (" DEFAULT_TYPES ", ...), not \"%s\"",
                       a->options->types);
         return false;
     }
@@ -81,7 +81,8 @@ static bool check_method(struct autoquant *a, const char *name)
         return false;
     }
     options_error(&autoquant_command,
-                  "--methods takes names of " METHODS " with commas between them, not \"%s\"",
+                  "--methods takes names of " DEFAULT_METHODS
+                  " with commas between them, not \"%s\"",
                   a->options->methods);
     return false;
 }
@@ -204,6 +205,23 @@ static int open_directory(struct autoquant *a)
     return EXIT_FAILURE;
 }
 
+/* What was seen while quantizing says little about what was not. */
+static void warn_of_same_data(struct autoquant *a)
+{
+    const struct option_list *places = &a->options->calibrate;
+    char *data = realpath(a->options->data, NULL);
+    for (size_t i = 0; i < places->n; i++) {
+        char *place = realpath(places->items[i], NULL);
+        if (data && place && !strcmp(data, place))
+            report_warning(a->report,
+                           "%s: is both --data and --calibrate, so that losses look smaller than "
+                           "they are on other recordings",
+                           places->items[i]);
+        free(place);
+    }
+    free(data);
+}
+
 static enum status accept(void *user, const struct quantize_tensor *tensor)
 {
     (void)user;
@@ -254,6 +272,7 @@ static int search(struct autoquant *a)
         status = autoquant_resume(a);
     if (status != EXIT_SUCCESS)
         return status;
+    warn_of_same_data(a);
     set_validation(a);
     return autoquant_run(a);
 }
@@ -320,13 +339,13 @@ static const struct option_row rows[] = {
      .offset = offsetof(struct autoquant_options, types),
      .value = "LIST",
      .help = "The types that are allowed, with commas between them; they are tried by their bits a "
-             "weight. Default: " TYPES "."},
+             "weight. Default: " DEFAULT_TYPES "."},
     {.name = "methods",
      .kind = OPTION_STRING,
      .offset = offsetof(struct autoquant_options, methods),
      .value = "LIST",
      .help = "The methods that are allowed, with commas between them; the cheapest is tried first. "
-             "Default: " METHODS "; without --calibrate naive,mse."},
+             "Default: " DEFAULT_METHODS "; without --calibrate naive,mse."},
     {.name = "tensor",
      .kind = OPTION_LIST,
      .offset = offsetof(struct autoquant_options, tensors),
@@ -438,7 +457,7 @@ const struct command autoquant_command = {
     .n_sections = COUNT_OF(sections),
     .options_bytes = sizeof(struct autoquant_options),
     .defaults = &(const struct autoquant_options){.model.kv = -1,
-                                                  .types = TYPES,
+                                                  .types = DEFAULT_TYPES,
                                                   .seconds = FIRST_SECONDS,
                                                   .normalize = NORMALIZE_ENGLISH,
                                                   .limits = {2, 2, 1.5}},
