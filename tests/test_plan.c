@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
  * The staging loader on a device: what lies in the planes, for every type, shape and ring, against
- * the layout worked out here; failed loads and what they leave.
+ * the layout worked out here, of the block types as kernels' references read it; failed loads and
+ * what they leave.
  *
  * test_plan [--device NAME] [--seed N] [--no-validation] [GOLDENS]
  */
 #define _POSIX_C_SOURCE 200809L
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/weights_ref.h"
 #include "loader/gguf.h"
 #include "loader/plan.h"
 
@@ -75,9 +78,9 @@ static uint32_t place_row(const struct layout *l, uint32_t row)
 }
 
 static void lay_out(const struct tensor *tensor, const uint8_t *raw, const struct layout *l,
-                    enum tensor_type type, uint8_t *plane0, uint8_t *plane1)
+                    enum tensor_type type, uint8_t *plane)
 {
-    uint32_t padded = (l->k + 3) / 4 * 4, blocks = l->k / 32;
+    uint32_t padded = (l->k + 3) / 4 * 4;
     for (uint32_t r = 0; r < l->rows; r++) {
         uint64_t row = place_row(l, r);
         for (uint32_t e = 0; e < l->k; e++) {
@@ -87,15 +90,9 @@ static void lay_out(const struct tensor *tensor, const uint8_t *raw, const struc
             if (type == TENSOR_F32)
                 tensor_to_f32((enum tensor_type)tensor->type,
                               raw + from * tensor_type_info(tensor->type)->bytes,
-                              (float *)(void *)(plane0 + to * 4), 1);
+                              (float *)(void *)(plane + to * 4), 1);
             else if (type == TENSOR_F16 || type == TENSOR_BF16)
-                memcpy(plane0 + to * 2, raw + from * 2, 2);
-        }
-        uint32_t bytes = type == TENSOR_Q8_0 ? 32 : 16;
-        for (uint32_t b = 0; plane1 && b < blocks; b++) {
-            const uint8_t *block = raw + ((uint64_t)r * blocks + b) * (bytes + 2);
-            memcpy(plane0 + (row * blocks + b) * bytes, block + 2, bytes);
-            memcpy(plane1 + row * ((blocks + 1) / 2) * 4 + 2 * b, block, 2);
+                memcpy(plane + to * 2, raw + from * 2, 2);
         }
     }
 }
@@ -127,34 +124,79 @@ static uint8_t *read_raw(const struct source *source, const struct tensor *tenso
     return raw;
 }
 
+static bool same_float(float a, float b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+/* Whether the planes of a block type hold, bit for bit, the values that its decoder finds in the
+ * file. */
+static bool same_values(const struct tensor *tensor, const uint8_t *raw, const struct layout *l,
+                        const uint8_t *plane0, const uint8_t *plane1)
+{
+    const enum tensor_type type = (enum tensor_type)tensor->type;
+    const uint64_t row_bytes = tensor_row_bytes(tensor_type_info(type), l->k);
+    float *values = malloc(l->k * sizeof(*values));
+    bool same = values;
+    for (uint32_t r = 0; same && r < l->rows; r++) {
+        tensor_to_f32(type, raw + r * row_bytes, values, l->k);
+        for (uint32_t e = 0; same && e < l->k; e++) {
+            float got = (float)weights_element(tensor_kernel_type(type), plane0, plane1, l->k,
+                                               place_row(l, r), e);
+            same = same_float(got, values[e]);
+            if (!same)
+                fprintf(stderr, "element %u of row %u is %g, expected %g\n", e, r, got, values[e]);
+        }
+    }
+    free(values);
+    return same;
+}
+
+static uint8_t *read_plane(struct place *place, const struct gpu_range *range, uint64_t bytes)
+{
+    uint8_t *plane = malloc(bytes);
+    if (!plane || !range->buffer || range->size != bytes ||
+        gpu_buffer_read(place->device, range->buffer, range->offset, plane, bytes)) {
+        fprintf(stderr, "a plane has not %llu bytes\n", (unsigned long long)bytes);
+        exit(1);
+    }
+    return plane;
+}
+
 /* A weight made of `n` tensors, one below the other. */
 static bool same_weight(struct place *place, const struct source *source,
                         const struct weight *weight, const struct tensor *const *tensors,
                         uint32_t n, uint32_t taps, bool gate)
 {
-    uint64_t padded = (weight->k + 3) / 4 * 4, row0 = padded * 4, row1 = 0;
+    const bool blocks = tensor_type_info(weight->type)->block > 1;
+    const uint64_t padded = (weight->k + 3) / 4 * 4,
+                   bytes = weight->rows * padded * (weight->type == TENSOR_F32 ? 4 : 2);
     struct layout l = {.k = weight->k, .taps = taps, .half = gate ? weight->rows / 2 : 0};
+    uint8_t *plane0 = NULL, *plane1 = NULL;
+    bool same = true;
 
-    if (weight->type == TENSOR_F16 || weight->type == TENSOR_BF16)
-        row0 = padded * 2;
-    if (tensor_type_info(weight->type)->block > 1) {
-        row0 = weight->type == TENSOR_Q8_0 ? weight->k : weight->k / 2;
-        row1 = (weight->k / 32 + 1) / 2 * 4;
-    }
-    uint8_t *plane0 = calloc(weight->rows, row0),
-            *plane1 = row1 ? calloc(weight->rows, row1) : NULL;
+    if (blocks) {
+        const uint32_t type = tensor_kernel_type(weight->type);
+        plane0 = read_plane(place, &weight->plane0, 4ull * weight->rows * PLANE0_WORDS(type, l.k));
+        plane1 = read_plane(place, &weight->plane1, 4ull * weight->rows * PLANE1_WORDS(type, l.k));
+    } else
+        plane0 = calloc(1, bytes);
     for (uint32_t i = 0; i < n; i++) {
         uint8_t *raw = read_raw(source, tensors[i]);
         l.rows = (uint32_t)(tensor_elements(tensors[i]) / weight->k);
-        lay_out(tensors[i], raw, &l, weight->type, plane0, plane1);
+        if (blocks)
+            same = same_values(tensors[i], raw, &l, plane0, plane1) && same;
+        else
+            lay_out(tensors[i], raw, &l, weight->type, plane0);
         l.dst_row += l.rows;
         free(raw);
     }
-    bool same = l.dst_row == weight->rows &&
-                same_plane(place, &weight->plane0, plane0, row0 * weight->rows);
-    if (row1)
-        return same_plane(place, &weight->plane1, plane1, row1 * weight->rows) && same;
-    return same && !weight->plane1.buffer;
+    same = same && l.dst_row == weight->rows;
+    if (!blocks)
+        return same_plane(place, &weight->plane0, plane0, bytes) && same && !weight->plane1.buffer;
+    free(plane0);
+    free(plane1);
+    return same;
 }
 
 /* --- Random files
@@ -187,6 +229,19 @@ static const struct shape shapes[] = {
     {"q4_0", TENSOR_Q4_0, {257, 160}, 1, 0},
     {"q4_0 narrow", TENSOR_Q4_0, {31, 32}, 1, 0},
     {"q4_0 gate", TENSOR_Q4_0, {66, 2048}, 1, PLAN_GATE},
+    {"q4_1", TENSOR_Q4_1, {65, 96}, 1, 0},
+    {"q4_1 gate", TENSOR_Q4_1, {66, 352}, 1, PLAN_GATE},
+    {"q5_0", TENSOR_Q5_0, {65, 96}, 1, 0},
+    {"q5_0 narrow", TENSOR_Q5_0, {33, 32}, 1, 0},
+    {"q5_0 gate", TENSOR_Q5_0, {66, 2048}, 1, PLAN_GATE},
+    {"q5_1", TENSOR_Q5_1, {65, 96}, 1, 0},
+    {"q5_1 gate", TENSOR_Q5_1, {66, 352}, 1, PLAN_GATE},
+    {"q4_k", TENSOR_Q4_K, {65, 768}, 1, 0},
+    {"q4_k narrow", TENSOR_Q4_K, {33, 256}, 1, 0},
+    {"q4_k gate", TENSOR_Q4_K, {66, 2048}, 1, PLAN_GATE},
+    {"q6_k", TENSOR_Q6_K, {65, 768}, 1, 0},
+    {"q6_k narrow", TENSOR_Q6_K, {33, 256}, 1, 0},
+    {"q6_k gate", TENSOR_Q6_K, {66, 2048}, 1, PLAN_GATE},
     {"x.self_attn.in_projs.0.weight", TENSOR_Q4_0, {5, 64}, 0, 0},
     {"x.self_attn.in_projs.1.weight", TENSOR_Q4_0, {5, 64}, 0, 0},
     {"x.self_attn.in_projs.2.weight", TENSOR_Q4_0, {5, 64}, 0, 0},
@@ -328,7 +383,7 @@ static void compare_all(struct place *place, const struct source *source, const 
         struct layout layout = {.rows = 1, .k = (uint32_t)tensor_elements(tensor), .taps = 1};
         uint64_t bytes = align_up(layout.k, 4) * 4;
         uint8_t *raw = read_raw(source, tensor), *plane = calloc(1, bytes);
-        lay_out(tensor, raw, &layout, TENSOR_F32, plane, NULL);
+        lay_out(tensor, raw, &layout, TENSOR_F32, plane);
         free(raw);
         CHECK(same_plane(place, &l->vectors[i], plane, bytes), "differs", vector_names[i]);
     }
