@@ -155,7 +155,7 @@ check "manifest" test $status -eq 0 -a "$(json wer normalize utterances <"$tmp/o
 said=$(cat "$recordings/006.txt")
 run compare --width 75 "$checkpoint" "$checkpoint" "$sound"
 check "compare: the same" test $status -eq 0
-says "compare: beside each other" "^$said {14}$said\$"
+says "compare: beside each other" "^$said {16}$said\$"
 says "compare: none" '^0 words differ, in 0 of 1 files: .* A has 5 words, B 5$'
 refuses "compare: no such model" 1 'nowhere' compare "$checkpoint" "$tmp/nowhere" "$sound"
 
