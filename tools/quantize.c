@@ -84,12 +84,12 @@ static void add_notes(struct text *out, const struct quantize_summary *summary)
             text_addf(out, "%s: %" PRIu64 " %s without statistics: by mse\n", group->name,
                       group->unguided, tensor_type_info(group->type)->name);
         if (group->raised > 0)
-            text_addf(out,
-                      "%s: %" PRIu64 " %s since less breaks the model; --force-encoder takes less\n",
-                      group->name, group->raised, tensor_type_info(group->type)->name);
+            text_addf(
+                out, "%s: %" PRIu64 " %s since less breaks the model; --force-encoder takes less\n",
+                group->name, group->raised, tensor_type_info(group->type)->name);
     }
     if (summary->scaled_groups + summary->unscaled_groups > 0)
-        text_addf(out, "inputs scaled: %" PRIu32 "; could not be: %" PRIu32 "\n",
+        text_addf(out, "awq: %" PRIu32 " inputs scaled, %" PRIu32 " that cannot be\n",
                   summary->scaled_groups, summary->unscaled_groups);
 }
 
@@ -150,8 +150,8 @@ static bool parse_rule(const char *text, struct quantize_rule *rule)
     const char *equals = strrchr(text, '=');
     if (!equals || equals == text || !is_type(equals + 1)) {
         options_error(&quantize_command,
-                      "--tensor takes PATTERN=TYPE with one of the types %s, not \"%s\"", TYPE_NAMES,
-                      text);
+                      "--tensor takes PATTERN=TYPE with one of the types %s, not \"%s\"",
+                      TYPE_NAMES, text);
         return false;
     }
     size_t length = (size_t)(equals - text);
