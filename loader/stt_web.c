@@ -165,12 +165,13 @@ enum status stt_web_read_config(const struct log *log, const struct source *sour
     bool has_mimi = source->n_files > 1;
 
     if (!has_mimi || !source->tokenizer_path)
-        return log_error(log, ERROR_ARGUMENT,
-                         "%s: is of the browser port and holds neither Mimi nor a tokenizer: give "
-                         "Mimi's safetensors file and the SentencePiece model, too (%s%s%s)",
-                         gguf->path, has_mimi ? "" : "--mimi",
-                         has_mimi || source->tokenizer_path ? "" : ", ",
-                         source->tokenizer_path ? "" : "--tokenizer");
+        return log_error(
+            log, ERROR_ARGUMENT,
+            "%s: is of the browser port and holds neither Mimi nor a tokenizer: give "
+            "Mimi's safetensors file and the SentencePiece model, too (%s%s%s); stapes "
+            "quantize makes one file of all (--mimi-file, --tokenizer)",
+            gguf->path, has_mimi ? "" : "--mimi", has_mimi || source->tokenizer_path ? "" : ", ",
+            source->tokenizer_path ? "" : "--tokenizer");
     enum status status = read_keys(log, gguf, config);
     if (!status)
         status = config_set(log, gguf->path, "the number of tensors emb.*",

@@ -89,6 +89,10 @@ trace() {
     "$stapes" trace -q --kv f32 "$@" "$sound" >"$tmp/$name" 2>"$tmp/err" || fail "trace of $name"
 }
 
+mkdir "$tmp/sounds"
+cp "$sound" "$tmp/sounds"
+expect "quantize with statistics" 0 '13 tensors' quantize "$tmp/q4.gguf" --mimi-file "$mimi" --tokenizer "$tokenizer" \
+    -o "$tmp/statistics.gguf" --type q4_1 --method imatrix --calibrate "$tmp/sounds"
 trace exact --model "$tmp/exact.gguf" "${beside[@]}"
 # As many tokens as upstream made; the trace goes on until the silence behind the sound ends.
 tail -c +129 "$golden/goldens/lm_shift/text_tokens.npy" | od -An -v -t d4 -w4 | tr -d ' ' >"$tmp/wanted"

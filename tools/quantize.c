@@ -214,6 +214,8 @@ static int calibrate(struct report *report, const struct options *options, const
                      struct statistics **out)
 {
     const struct model_options model = {.path = checkpoint,
+                                        .mimi = options->beside.mimi,
+                                        .tokenizer = options->beside.tokenizer,
                                         .device = options->device,
                                         .kv = -1,
                                         .quiet = options->quiet,
