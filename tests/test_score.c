@@ -235,7 +235,8 @@ static void test_given(struct scene *scene, stapes_model *model)
     transcript_free(&first);
 }
 
-/* Slot 0 is given tokens, slot 1 feeds back its own, slot 2 is given tokens and brings its sound later. */
+/* Slot 0 is given tokens, slot 1 feeds back its own, slot 2 is given tokens and brings its sound
+ * later. */
 static void test_together(struct scene *scene, stapes_model *model)
 {
     const uint32_t *tokens[SLOTS] = {scene->forced, NULL, scene->forced};

@@ -48,7 +48,7 @@ struct frame_times {
 };
 
 struct validation_model {
-    char path[1024], name[128], kind[16];
+    char path[4096], name[128], kind[16];
     uint64_t model_bytes;          /* read at loading: language model and Mimi's encoder */
     uint64_t lm_weights, lm_bytes; /* the language model's */
     double bits_per_weight;        /* of these */
@@ -73,7 +73,7 @@ struct validation_check {
 };
 
 struct validation {
-    char device[256], device_type[16], data[1024];
+    char device[256], device_type[16], data[4096];
     enum normalize normalize;
     uint32_t slots;
     uint64_t utterances;
