@@ -108,6 +108,11 @@ static enum status take_tick(void *user, const struct capture_inputs *inputs, co
 
 /* --- Passes */
 
+static uint64_t memory_limit(const struct calibration_options *options)
+{
+    return options->memory_bytes ? options->memory_bytes : CALIBRATION_MEMORY;
+}
+
 static uint64_t tensor_bytes(const struct calibration *c, uint32_t input)
 {
     const uint64_t k = c->inputs->inputs[input].width;
@@ -117,7 +122,7 @@ static uint64_t tensor_bytes(const struct calibration *c, uint32_t input)
 /* The tensors from c->begin on whose Gram matrices fit together; one at least. */
 static void choose_pass(struct calibration *c)
 {
-    const uint64_t limit = c->options->memory_bytes ? c->options->memory_bytes : CALIBRATION_MEMORY;
+    const uint64_t limit = memory_limit(c->options);
     uint64_t bytes = tensor_bytes(c, c->begin);
     c->end = c->begin + 1;
     while (c->end < c->inputs->n_inputs && bytes + tensor_bytes(c, c->end) <= limit)
@@ -251,8 +256,9 @@ static int run_passes(struct calibration *c, const char *output, struct statisti
     const uint32_t passes = count_passes(c);
     int status = EXIT_SUCCESS;
     if (passes > 1)
-        report_note(c->report, "%" PRIu32 " passes, since all Gram matrices do not fit in --memory",
-                    passes);
+        report_note(c->report,
+                    "%" PRIu32 " passes, since the Gram matrices do not fit in %.3g GB together",
+                    passes, 1e-9 * (double)memory_limit(c->options));
     for (; c->summary->passes < passes && status == EXIT_SUCCESS; c->summary->passes++) {
         status = run_pass(c, passes, output, all);
         destroy_shards(c);
