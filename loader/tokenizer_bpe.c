@@ -264,6 +264,8 @@ static enum status read_merges_text(struct bpe *bpe)
     bpe->merges = calloc(lines, sizeof(*bpe->merges));
     if (!bpe->merges)
         status = out_of_memory(bpe);
+    else if (memchr(text, 0, size))
+        status = log_error(bpe->log, ERROR_FORMAT, "%s: holds a NUL", bpe->merges_path);
     for (char *line = text, *next; line && *line && !status; line = next) {
         next = strchr(line, '\n');
         if (next)

@@ -305,6 +305,9 @@ static void check_wrong(struct test *test)
     from = make(test, "qwen", &whole);
     EXPECT(quantize(test, from, scratch(test, "qwen/merges.txt"), &options, NULL), ERROR_ARGUMENT,
            "is the input", "a tokenizer's file as the output");
+    write_file(scratch(test, "qwen/merges.txt"), "#version: 0.2\nt h\n\0th e\n", 24);
+    EXPECT(quantize(test, from, to, &options, NULL), ERROR_FORMAT, "holds a NUL",
+           "a NUL among the merges");
     check_missing(test, "vocab.json", ERROR_IO, "vocab.json: does not exist");
     check_missing(test, "merges.txt", ERROR_IO, "merges.txt");
     check_missing(test, "tokenizer_config.json", ERROR_FORMAT, "token <|endoftext|> is missing");
