@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 4, TIMED_FRAMES = 12, MAX_STAGES = 64 };
+enum { ROUNDS = 8, TIMED_FRAMES = 12, MAX_STAGES = 64 };
 
 struct crowd {
     struct report *report;

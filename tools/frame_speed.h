@@ -8,7 +8,7 @@
 #include "tools/validate.h"
 
 /* Frames of sound that both functions take. */
-#define FRAME_SPEED_FRAMES 32u
+#define FRAME_SPEED_FRAMES 16u
 #define FRAME_SPEED_SAMPLES (FRAME_SPEED_FRAMES * STAPES_FRAME_SAMPLES)
 
 /* These return an exit status. pcm: FRAME_SPEED_SAMPLES. Every slot of the model must be free. */
