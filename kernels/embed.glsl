@@ -19,7 +19,7 @@ layout(set = 0, binding = 3) buffer X { float x[]; };
 PARAMS(embed_params);
 
 #if defined(BLOCKS)
-#define UNIT (32u / BLOCK_WORDS) /* one word; of nibbles four elements, and the four 16 behind them */
+#define UNIT (32u / BLOCK_WORDS) /* a word; of nibbles four elements, and the four 16 behind */
 #else
 #define UNIT 4u
 #endif
