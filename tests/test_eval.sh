@@ -80,6 +80,9 @@ echo '{"type": "word"}' >"$tmp/other.jsonl"
 refuses "details: in the way" 1 'other.jsonl: is there already' eval --data "$tmp/set" --details "$tmp/other.jsonl"
 refuses "details: another file" 1 'other.jsonl: is no file that' eval --data "$tmp/set" --details "$tmp/other.jsonl" --resume
 check "details: left alone" test "$(cat "$tmp/other.jsonl")" = '{"type": "word"}'
+printf '{"type": "word"}' >"$tmp/other.jsonl"
+refuses "details: another file without a newline" 1 'other.jsonl: is no file that' eval --data "$tmp/set" --details "$tmp/other.jsonl" --resume
+check "details: left alone, too" test "$(cat "$tmp/other.jsonl")" = '{"type": "word"}'
 
 checkpoint=$source/tools/demo/checkpoint
 sound=$recordings/006.flac

@@ -16,6 +16,8 @@
 #include "tools/text.h"
 
 #define MAX_BYTES (UINT64_C(1) << 32)
+#define HEAD_START "{\"type\":\"eval\",\"version\":1"
+#define NOT_DETAILS "is no file that --details wrote: nothing to resume"
 
 static bool fail(struct details *details, const char *what)
 {
@@ -46,7 +48,7 @@ static void add_string(struct text *line, const char *key, const char *value)
 static bool write_head(struct details *details, const struct details_head *head)
 {
     struct text line = {0};
-    text_add(&line, "{\"type\":\"eval\",\"version\":1");
+    text_add(&line, HEAD_START);
     add_string(&line, "model", head->model);
     text_addf(&line, ",\"model_fingerprint\":\"%016" PRIx64 "\"", head->model_fingerprint);
     add_string(&line, "data", head->data);
@@ -96,7 +98,7 @@ static bool check_head(struct details *details, const cJSON *object,
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(object, "version");
     if (strcmp(string_of(object, "type"), "eval") != 0 || !cJSON_IsNumber(version) ||
         version->valuedouble != 1)
-        return fail(details, "is no file that --details wrote: nothing to resume");
+        return fail(details, NOT_DETAILS);
     const char *model = string_of(object, "model"), *data = string_of(object, "data");
     const char *normalize = string_of(object, "normalize"), *kv = string_of(object, "kv");
     if (!same_fingerprint(object, "model_fingerprint", head->model_fingerprint))
@@ -145,21 +147,29 @@ static bool read_line(struct details *details, const struct line *line,
     return ok;
 }
 
+/* What an interruption left of a first line; another file's only line must not be cut off. */
+static bool check_cut_head(struct details *details, const char *bytes, size_t size)
+{
+    return memcmp(bytes, HEAD_START, MIN(size, sizeof(HEAD_START) - 1)) == 0 ||
+           fail(details, NOT_DETAILS);
+}
+
 bool details_resume(struct details *details, struct report *report, const char *path,
                     const struct details_head *head, details_fn *fn, void *user)
 {
     const struct log log = report_log(report);
     struct line line = {0};
     char *bytes = NULL;
-    size_t size;
+    size_t all, size;
     if (!path_exists(path))
         return details_create(details, report, path, head);
     *details = (struct details){.report = report, .path = path};
-    if (file_load(&log, path, MAX_BYTES, &bytes, &size) != OK)
+    if (file_load(&log, path, MAX_BYTES, &bytes, &all) != OK)
         return false;
+    size = all;
     while (size > 0 && bytes[size - 1] != '\n')
         size--;
-    bool ok = true;
+    bool ok = size > 0 || check_cut_head(details, bytes, all);
     char *at = bytes;
     while (ok && line_next(&at, bytes + size, &line))
         ok = read_line(details, &line, head, fn, user);
