@@ -639,6 +639,10 @@ check "validate: table" grep -qE '^word error rate, % +[0-9.]+ +[0-9.]+  [+-][0-
 check "validate: verdict" test "$(grep -c 'FAILED' "$tmp/out")" -eq 2 -a "$(tail -1 "$tmp/out" | tr -s ' ')" = "verdict FAILED"
 { tr -d '\n' <"$tmp/report.json"; echo; } | json utterances slots normalize passed >"$tmp/values"
 check "validate: report" test "$(cat "$tmp/values")" = "1 1 english false"
+(ulimit -f 40; LP_NUM_THREADS=0 exec "$stapes" validate "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" \
+    --cache-dir none) >"$tmp/out" 2>"$tmp/err"
+check "validate: no room for logits" test $? -eq 1 -a ! -s "$tmp/out"
+check "validate: ... is told once" test "$(grep -c "cannot write the reference's logits" "$tmp/err")" -eq 1
 timeout --preserve-status -s INT 2 "$stapes" validate -q "$tmp/reference.gguf" "$tmp/candidate.gguf" \
     --data "$demo/recordings" -o "$tmp/interrupted.json" >"$tmp/out" 2>"$tmp/err"
 status=$?

@@ -58,8 +58,9 @@ static void keep_step(void *user, uint64_t step, const uint32_t *sampled, const 
     const struct listener *listener = user;
     struct pass *pass = listener->pass;
     (void)step; /* in order, from 0 on */
-    pass->failed |=
-        !keep(pass->reference, &pass->reference->kept[listener->index], sampled, logits);
+    if (!pass->failed &&
+        !keep(pass->reference, &pass->reference->kept[listener->index], sampled, logits))
+        pass->failed = true;
 }
 
 static bool compare(struct pass *pass, size_t index, uint64_t step, const float *logits)
