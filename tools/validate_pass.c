@@ -23,6 +23,7 @@ struct pass {
     bool gives_tokens; /* the reference's */
     float *row;        /* [text_card], where logits are compared */
     struct divergence all, text;
+    double audio_seconds;
     bool failed; /* and told */
 };
 
@@ -119,6 +120,7 @@ static bool done(void *user, const struct transcriber_result *result)
     }
     if (pass->to && !validate_count_errors(r, result, pass->to))
         return false;
+    pass->audio_seconds += result->seconds;
     return !pass->failed;
 }
 
@@ -145,7 +147,9 @@ int validate_run_reference(struct validate_reference *r, stapes_model *model)
 {
     struct pass pass = {
         .reference = r, .path = r->facts.path, .to = &r->measured.reference, .on_step = keep_step};
-    return run(&pass, model, "reference");
+    const int status = run(&pass, model, "reference");
+    r->measured.audio_seconds = pass.audio_seconds;
+    return status;
 }
 
 int validate_run_free(struct validate_reference *r, stapes_model *model, const char *path,

@@ -33,12 +33,11 @@ static bool check_words(struct validate_reference *r)
 }
 
 /* Opens each once: what cannot be read is told before anything long begins. */
-static bool count_sound(struct validate_reference *r)
+static bool count_steps(struct validate_reference *r)
 {
     const struct model_config *c = &r->facts.config;
     const double silence = c->audio_delay_seconds + c->audio_silence_prefix_seconds + 1;
     const uint64_t more = 2 + (uint64_t)(silence * AUDIO_RATE / STAPES_FRAME_SAMPLES);
-    uint64_t samples = 0;
     for (size_t i = 0; i < r->n; i++) {
         char message[AUDIO_MESSAGE_SIZE];
         struct audio *audio = audio_open(r->paths[i], &raw, message);
@@ -46,12 +45,10 @@ static bool count_sound(struct validate_reference *r)
             report_error(r->report, "%s: %s", r->paths[i], message);
             return false;
         }
-        const uint64_t total = audio_total(audio);
-        samples += total;
-        r->expected_steps += (total + STAPES_FRAME_SAMPLES - 1) / STAPES_FRAME_SAMPLES + more;
+        r->expected_steps +=
+            (audio_total(audio) + STAPES_FRAME_SAMPLES - 1) / STAPES_FRAME_SAMPLES + more;
         audio_close(&audio);
     }
-    r->measured.audio_seconds = (double)samples / AUDIO_RATE;
     return true;
 }
 
@@ -101,7 +98,7 @@ bool validate_open_recordings(struct validate_reference *r)
         return validate_no_memory(r);
     for (size_t i = 0; i < r->n; i++)
         r->paths[i] = r->dataset.items[i].path;
-    return check_words(r) && count_sound(r) && fill_pcm(r);
+    return check_words(r) && count_steps(r) && fill_pcm(r);
 }
 
 bool validate_count_errors(struct validate_reference *r, const struct transcriber_result *result,
