@@ -336,6 +336,12 @@ echo "a text" >"$tmp/soundless/a.txt"
 validates "no sound" 'a.wav.*not sound' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/soundless"
 validates "unwritable report" 'r.json.*No such file' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" -o "$tmp/missing/r.json"
 validates "a directory as report" 'is a directory' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" -o "$tmp/directory"
+validates "report onto the candidate" 'candidate.gguf: is the input' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" \
+    -o "$tmp/candidate.gguf"
+validates "report onto a checkpoint's file" 'config.json: is the input' "$tmp/spelled" "$tmp/candidate.gguf" --data "$tmp/said" \
+    -o "$tmp/spelled/config.json"
+validates "report onto a recording" '004.flac: is the input' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" \
+    -o "$tmp/said/004.flac"
 validates "no scratch" 'nowhere: No such file.*--scratch' "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" --scratch "$tmp/nowhere"
 
 # --- Without a device -----------------------------------------------------------------------------------

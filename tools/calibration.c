@@ -15,6 +15,7 @@
 #include "stream/capture.h"
 #include "tools/audio.h"
 #include "tools/interrupt.h"
+#include "tools/model_facts.h"
 #include "tools/recordings.h"
 #include "tools/transcriber.h"
 
@@ -322,14 +323,8 @@ static int gather(struct calibration *c, const char *output, struct statistics *
 static enum status check_output(const struct log *log, const char *model,
                                 const struct recordings *recordings, const char *output)
 {
-    const struct log silent = {0};
-    struct source *source = NULL;
     struct file_out probe = {0};
-    bool same = recordings_have(recordings, output);
-    if (model && source_open(&silent, model, &source) == OK)
-        same = same || source_is(source, output);
-    source_close(&source);
-    if (same)
+    if (recordings_have(recordings, output) || (model && model_facts_has_file(model, output)))
         return log_error(log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output", output);
     const enum status status = file_create(log, output, &probe);
     file_discard(&probe);

@@ -48,6 +48,15 @@ bool model_facts_read(struct model_facts *facts, struct report *report, const ch
     return status == OK;
 }
 
+bool model_facts_has_file(const char *model, const char *path)
+{
+    const struct log silent = {0};
+    struct source *source = NULL;
+    const bool has = source_open(&silent, model, &source) == OK && source_is(source, path);
+    source_close(&source);
+    return has;
+}
+
 void model_facts_deinit(struct model_facts *facts)
 {
     tokenizer_close(&facts->tokenizer);

@@ -24,6 +24,8 @@ bool model_facts_read(struct model_facts *facts, struct report *report, const ch
  * differs. */
 bool model_facts_match(const struct model_facts *reference, const struct model_facts *candidate,
                        struct report *report);
+/* Whether the file at `path` is read when the model is opened. */
+bool model_facts_has_file(const char *model, const char *path);
 void model_facts_deinit(struct model_facts *facts);
 
 #endif

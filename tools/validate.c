@@ -66,6 +66,7 @@ static int run(const void *values, int n_operands, char **operands)
         .normalize = (enum normalize)o->normalize,
         .slots = (uint32_t)o->slots,
         .max_utterances = (uint64_t)o->max_utterances,
+        .output = o->output,
         .scratch = o->scratch,
         .limits = o->limits,
     };

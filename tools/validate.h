@@ -34,6 +34,8 @@ struct validate_options {
     enum normalize normalize;
     uint32_t slots;          /* 0: 8 */
     uint64_t max_utterances; /* 0: all */
+    const char *output;      /* file that is going to be written, which must not be one that is
+                              * read; NULL: none */
     const char *scratch;     /* directory for the reference's logits; NULL: $TMPDIR,
                               * or /var/tmp */
     struct validate_limits limits;

@@ -34,6 +34,8 @@ struct validate_reference {
     struct validation measured; /* what does not depend on the candidate */
 };
 
+#define VALIDATE_OUTPUT_IS_INPUT "%s: is the input, and cannot be the output"
+
 /* Tells it; false. */
 bool validate_no_memory(struct validate_reference *reference);
 

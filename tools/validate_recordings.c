@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "loader/file.h"
 #include "tools/audio.h"
 #include "tools/frame_speed.h"
 #include "tools/transcript_score.h"
@@ -83,6 +84,17 @@ static bool fill_pcm(struct validate_reference *r)
     return true;
 }
 
+static bool check_output(struct validate_reference *r)
+{
+    const char *output = r->options->output;
+    bool same = path_is_same(output, r->options->data);
+    for (size_t i = 0; i < r->n && !same; i++)
+        same = path_is_same(output, r->paths[i]);
+    if (same)
+        report_error(r->report, VALIDATE_OUTPUT_IS_INPUT, output);
+    return !same;
+}
+
 bool validate_open_recordings(struct validate_reference *r)
 {
     const struct validate_options *o = r->options;
@@ -98,7 +110,7 @@ bool validate_open_recordings(struct validate_reference *r)
         return validate_no_memory(r);
     for (size_t i = 0; i < r->n; i++)
         r->paths[i] = r->dataset.items[i].path;
-    return check_words(r) && count_steps(r) && fill_pcm(r);
+    return check_output(r) && check_words(r) && count_steps(r) && fill_pcm(r);
 }
 
 bool validate_count_errors(struct validate_reference *r, const struct transcriber_result *result,

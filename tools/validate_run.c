@@ -171,6 +171,15 @@ int validate_candidate(struct validate_reference *r, const char *candidate, stru
     return status;
 }
 
+static bool check_output(const struct validate_options *o)
+{
+    if (!o->output || !(model_facts_has_file(o->reference, o->output) ||
+                        model_facts_has_file(o->candidate, o->output)))
+        return true;
+    report_error(o->report, VALIDATE_OUTPUT_IS_INPUT, o->output);
+    return false;
+}
+
 /* Before anything long begins. */
 static bool check_pair(const struct validate_options *o)
 {
@@ -187,7 +196,7 @@ int validate_run(const struct validate_options *options, struct validation *out)
 {
     struct validate_reference *reference = NULL;
     int status = EXIT_FAILURE;
-    if (check_pair(options))
+    if (check_output(options) && check_pair(options))
         status = validate_reference_create(options, &reference);
     if (status == EXIT_SUCCESS)
         status = validate_candidate(reference, options->candidate, out);
