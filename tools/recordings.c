@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "loader/file.h"
 #include "tools/audio.h"
 #include "tools/walk.h"
 
@@ -140,11 +141,8 @@ int recordings_find(struct report *report, const char *const *places, size_t n_p
 
 bool recordings_have(const struct recordings *r, const char *path)
 {
-    struct stat wanted, st;
-    if (stat(path, &wanted) != 0)
-        return false;
     for (size_t i = 0; i < r->n; i++)
-        if (stat(r->paths[i], &st) == 0 && st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino)
+        if (path_is_same(r->paths[i], path))
             return true;
     return false;
 }
