@@ -75,7 +75,7 @@ static bool keep_text(void *user, const struct transcriber_result *result)
     struct heard *heard = &c->files[c->listed[result->index]];
     struct text normal = {0}, plain = {0};
     if (result->error) {
-        if (c->side == 0)
+        if (c->side == 0 || heard->texts[0])
             report_error(&c->report, "%s: %s", heard->path, result->error);
         c->failed = true;
         return true;
