@@ -93,7 +93,8 @@ static void add_check(struct text *out, const char *what, const char *unit,
 
 void validation_table(const struct validation *v, struct text *out)
 {
-    text_addf(out, "%s: %llu recording%s, %.1f s, on ", v->data, (unsigned long long)v->utterances,
+    text_add_plain(out, v->data);
+    text_addf(out, ": %llu recording%s, %.1f s, on ", (unsigned long long)v->utterances,
               v->utterances == 1 ? "" : "s", v->audio_seconds);
     text_add_plain(out, v->device);
     text_add(out, "\n\n");
