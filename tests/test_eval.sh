@@ -134,6 +134,8 @@ run eval --data "$recordings" --normalize basic --details "$details" --resume --
 says "a part of it" '^utterances +1 '
 refuses "other normalization" 1 'written with --normalize basic, this is english' eval --data "$recordings" --details "$details" --resume
 refuses "another cache" 1 'written with --kv f16, this is f32' eval --data "$recordings" --normalize basic --kv f32 --details "$details" --resume
+refuses "other kernels" 1 'written with --kernels default, this is plain' eval --data "$recordings" --normalize basic --kernels plain \
+    --details "$details" --resume
 refuses "another model" 1 'written with another model, .*demo' eval --data "$recordings" --normalize basic --details "$details" --resume \
     --model "$source/tests/goldens/stt-tiny"
 refuses "other data" 1 'written with other data' eval --data "$tmp/set" --normalize basic --details "$details" --resume

@@ -55,6 +55,7 @@ static bool write_head(struct details *details, const struct details_head *head)
     text_addf(&line, ",\"data_fingerprint\":\"%016" PRIx64 "\"", head->data_fingerprint);
     add_string(&line, "normalize", head->normalize);
     add_string(&line, "kv", head->kv);
+    add_string(&line, "kernels", head->kernels);
     return write_line(details, &line);
 }
 
@@ -92,6 +93,17 @@ static bool same_fingerprint(const cJSON *object, const char *key, uint64_t fing
     return strcmp(string_of(object, key), hex) == 0;
 }
 
+static bool same_option(struct details *details, const cJSON *object, const char *name,
+                        const char *value)
+{
+    const char *written = string_of(object, name);
+    if (strcmp(written, value) == 0)
+        return true;
+    report_error(details->report, "%s: was written with --%s %s, this is %s", details->path, name,
+                 written, value);
+    return false;
+}
+
 static bool check_head(struct details *details, const cJSON *object,
                        const struct details_head *head)
 {
@@ -100,21 +112,16 @@ static bool check_head(struct details *details, const cJSON *object,
         version->valuedouble != 1)
         return fail(details, NOT_DETAILS);
     const char *model = string_of(object, "model"), *data = string_of(object, "data");
-    const char *normalize = string_of(object, "normalize"), *kv = string_of(object, "kv");
     if (!same_fingerprint(object, "model_fingerprint", head->model_fingerprint))
         report_error(details->report, "%s: was written with another model, %s; this is %s",
                      details->path, model, head->model);
     else if (!same_fingerprint(object, "data_fingerprint", head->data_fingerprint))
         report_error(details->report, "%s: was written with other data, %s; this is %s",
                      details->path, data, head->data);
-    else if (strcmp(normalize, head->normalize) != 0)
-        report_error(details->report, "%s: was written with --normalize %s, this is %s",
-                     details->path, normalize, head->normalize);
-    else if (strcmp(kv, head->kv) != 0)
-        report_error(details->report, "%s: was written with --kv %s, this is %s", details->path, kv,
-                     head->kv);
     else
-        return true;
+        return same_option(details, object, "normalize", head->normalize) &&
+               same_option(details, object, "kv", head->kv) &&
+               same_option(details, object, "kernels", head->kernels);
     return false;
 }
 

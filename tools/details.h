@@ -15,7 +15,7 @@
 struct details_head {
     const char *model, *data;
     uint64_t model_fingerprint, data_fingerprint;
-    const char *normalize, *kv;
+    const char *normalize, *kv, *kernels; /* values of the options */
 };
 
 struct details_utterance {

@@ -121,6 +121,7 @@ static bool open_details(struct evaluation *e)
         .data_fingerprint = dataset_fingerprint(&e->set),
         .normalize = normalize_choices[options->normalize],
         .kv = options->model.kv < 0 ? "f16" : model_kv_types[options->model.kv],
+        .kernels = options->model.kernels ? options->model.kernels : "default",
     };
     const struct source_beside beside = {options->model.mimi, options->model.tokenizer};
     if (!head.model || fingerprint_model(&log, head.model, &beside, &head.model_fingerprint) != OK)
@@ -283,9 +284,9 @@ static const struct option_row rows[] = {
     {.name = "resume",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct options, resume),
-     .help = "Continue the file of --details: what it holds is not transcribed again. Model, data "
-             "and --normalize must be the same; --limit may be larger. Without that file, begin "
-             "it."},
+     .help = "Continue the file of --details: what it holds is not transcribed again. Model, data, "
+             "--normalize, --kv and --kernels must be the same; --limit may be larger. Without "
+             "that file, begin it."},
     {.name = "json",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct options, json),
