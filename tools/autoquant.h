@@ -103,7 +103,5 @@ int autoquant_write_report(const struct autoquant *a, size_t number,
                            const struct validation *validation);
 /* Of the configuration and the report of an attempt; false where they are not both there. */
 bool autoquant_fingerprint(const struct autoquant *a, size_t number, char out[17]);
-/* Goes on from `hash`, 0 for none; never 0 but by chance. */
-uint64_t autoquant_hash(uint64_t hash, const void *bytes, size_t n);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "loader/file.h"
 #include "tools/autoquant.h"
+#include "tools/hash.h"
 
 #define MAX_FILE (64u << 20) /* bytes of JSON */
 
@@ -54,27 +55,18 @@ int autoquant_write_json(const struct autoquant *a, size_t number, const char *n
     return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-uint64_t autoquant_hash(uint64_t hash, const void *bytes, size_t n)
-{
-    if (hash == 0)
-        hash = 0xcbf29ce484222325u;
-    for (const unsigned char *at = bytes; n > 0; n--)
-        hash = (hash ^ *at++) * 0x100000001b3u; /* FNV-1a */
-    return hash;
-}
-
 bool autoquant_fingerprint(const struct autoquant *a, size_t number, char out[17])
 {
     static const char *const names[] = {AUTOQUANT_CONFIG, AUTOQUANT_REPORT};
     const struct log silent = {0};
-    uint64_t hash = 0;
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         char path[AUTOQUANT_PATH], *text;
         size_t size;
         if (!autoquant_path(a, number, names[i], path) ||
             file_load(&silent, path, MAX_FILE, &text, &size) != OK)
             return false;
-        hash = autoquant_hash(hash, text, size);
+        hash = hash_bytes(hash, text, size);
         free(text);
     }
     snprintf(out, 17, "%016" PRIx64, hash);

@@ -4,17 +4,16 @@
  * the same.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "loader/file.h"
 #include "tools/autoquant.h"
 #include "tools/dataset.h"
+#include "tools/fingerprint.h"
+#include "tools/hash.h"
 #include "tools/normalize.h"
 #include "tools/recordings.h"
 
@@ -26,48 +25,8 @@ static uint64_t hash_file(uint64_t hash, const char *path)
         return hash;
     const uint64_t numbers[] = {(uint64_t)info.st_size, (uint64_t)info.st_mtim.tv_sec,
                                 (uint64_t)info.st_mtim.tv_nsec};
-    hash = autoquant_hash(hash, path, strlen(path) + 1);
-    return autoquant_hash(hash, numbers, sizeof(numbers));
-}
-
-static bool hash_directory(const struct autoquant *a, const char *path, uint64_t *hash)
-{
-    struct dirent **entries;
-    int n = scandir(path, &entries, NULL, alphasort);
-    bool whole = n >= 0;
-    if (!whole)
-        report_error(a->report, "%s: %s", path, strerror(errno));
-    for (int i = 0; i < n; i++) {
-        char *file = path_join(path, entries[i]->d_name);
-        whole = whole && file;
-        if (file)
-            *hash = hash_file(*hash, file);
-        free(file);
-        free(entries[i]);
-    }
-    if (n >= 0)
-        free(entries);
-    return whole;
-}
-
-/* Of a checkpoint: all files of its directory, or those that its tensors are in. */
-static bool hash_checkpoint(const struct autoquant *a, uint64_t *hash)
-{
-    struct source *source = NULL;
-    uint32_t last = UINT32_MAX;
-    *hash = 0;
-    if (path_is_directory(a->checkpoint))
-        return hash_directory(a, a->checkpoint, hash);
-    if (source_open(&a->log, a->checkpoint, &source) != OK)
-        return false;
-    for (uint32_t i = 0; i < source_count(source); i++) {
-        const struct tensor *tensor = source_tensor(source, i);
-        if (tensor->file != last)
-            *hash = hash_file(*hash, source_file(source, tensor->file));
-        last = tensor->file;
-    }
-    source_close(&source);
-    return true;
+    hash = hash_bytes(hash, path, strlen(path) + 1);
+    return hash_bytes(hash, numbers, sizeof(numbers));
 }
 
 static void add_hash(struct json *json, cJSON *to, uint64_t hash)
@@ -81,7 +40,7 @@ static bool add_checkpoint(const struct autoquant *a, struct json *json)
 {
     uint64_t hash;
     cJSON *object = json_object(json, json->root, "checkpoint");
-    if (!hash_checkpoint(a, &hash))
+    if (fingerprint_model(&a->log, a->checkpoint, NULL, &hash) != OK)
         return false;
     json_string(json, object, "path", a->checkpoint);
     add_hash(json, object, hash);
@@ -105,7 +64,7 @@ static bool add_calibration(struct autoquant *a, struct json *json)
 {
     const struct option_list *places = &a->options->calibrate;
     struct recordings recordings;
-    uint64_t hash = 0;
+    uint64_t hash = HASH_START;
     if (places->n == 0)
         return true;
     cJSON *object = json_object(json, json->root, "calibration");
