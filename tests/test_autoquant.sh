@@ -96,11 +96,16 @@ if [ "$(id -u)" -ne 0 ]; then
     refuses "unwritable" 1 'locked.*ermission denied' autoquant "$checkpoint" "${data[@]}" -o "$tmp/locked"
 fi
 
+# A disk that is full looks the same.
+(ulimit -f 2000 && exec "$stapes" autoquant "$checkpoint" "${data[@]}" -o "$tmp/full") >"$tmp/out" 2>"$tmp/err" </dev/null
+check "no space" test $? -eq 1 -a "$(grep -ci 'attempt-01/model.gguf.*too large' "$tmp/err")" -eq 1
+check "no space: no model" test -e "$tmp/full/quantization_summary.json" -a ! -e "$tmp/full/attempt-01/model.gguf"
+
 # --- From failed attempts to one that passes, interrupted on the way --------------------------------------
 
 out=$tmp/search
 summary=$out/quantization_summary.json
-options=("$checkpoint" "${data[@]}" --types q8_0,q4_0 --methods naive --tensor 'extra_heads.*=q8_0'
+options=("$checkpoint" "${data[@]}" --types 'q8_0,q4_0' --methods naive --tensor 'extra_heads.*=q8_0'
     --max-perplexity-increase 2.5 --min-speed 0 -o "$out")
 search() {
     "$stapes" autoquant "${options[@]}" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null

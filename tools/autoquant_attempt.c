@@ -227,6 +227,10 @@ static int validate(struct autoquant *a, size_t number, const char *model,
         status = validate_reference_create(&a->validate, &a->reference);
     if (status == EXIT_SUCCESS)
         status = validate_candidate(a->reference, model, validation);
+    if (status == EXIT_SUCCESS && validation->text.steps == 0) {
+        report_error(a->report, "%s: %s", a->options->data, validation->perplexity.reason);
+        status = EXIT_FAILURE;
+    }
     if (status == EXIT_SUCCESS) {
         judge(validation, record);
         status = autoquant_write_report(a, number, validation);
