@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The inside of stapes autoquant: the search itself (autoquant_run.c), one attempt
- * (autoquant_attempt.c) and what is kept of both in files (autoquant_files.c). docs/autoquant.md
- * describes the files.
+ * (autoquant_attempt.c), its files (autoquant_files.c), what a search is about
+ * (autoquant_identity.c), and the summary, by which a later call goes on (autoquant_resume.c).
+ * docs/autoquant.md describes the files.
  */
 #ifndef STAPES_TOOLS_AUTOQUANT_H
 #define STAPES_TOOLS_AUTOQUANT_H
