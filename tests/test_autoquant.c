@@ -262,6 +262,12 @@ static void test_random_walks(void)
     }
 }
 
+static void test_miss(void)
+{
+    CHECK(autoquant_miss(3, 2, 0.1) == 1.5 && autoquant_miss(2, 2, 0.1) == 1, "loss by limit");
+    CHECK(fabs(autoquant_miss(0.05, 0, 0.1) - 1.5) < 1e-12, "a limit of 0");
+}
+
 static void test_choice(void)
 {
     static const char *const types[] = {"q4_0", "q5_0", "q8_0"};
@@ -381,6 +387,7 @@ int main(int argc, char **argv)
     test_slow();
     test_advice();
     test_random_walks();
+    test_miss();
     test_choice();
     test_measuring(argv[1]);
     printf("test_autoquant: %d passed, %d failed\n", passed, failed);

@@ -125,6 +125,17 @@ static void test_limits(void)
     CHECK(!v.passed && v.wer.verdict == VERDICT_PASSED && v.perplexity.verdict == VERDICT_FAILED,
           "2.5 %% pass a limit of 2.4 %%");
     limits.max_perplexity_increase = 3;
+    v.text.kl_mean = 0.02;
+    validation_judge(&v, &limits);
+    CHECK(v.passed && v.kl.verdict == VERDICT_PASSED && v.kl.limit == 0, "no limit is missed");
+    limits.max_kl = 0.02;
+    validation_judge(&v, &limits);
+    CHECK(v.passed && v.kl.verdict == VERDICT_PASSED, "0.02 misses a limit of 0.02");
+    limits.max_kl = 0.019;
+    validation_judge(&v, &limits);
+    CHECK(!v.passed && v.kl.verdict == VERDICT_FAILED && v.perplexity.verdict == VERDICT_PASSED,
+          "0.02 passes a limit of 0.019");
+    limits.max_kl = 0;
     v.text = (struct divergence_summary){0};
     validation_judge(&v, &limits);
     CHECK(!v.passed && strstr(v.perplexity.reason, "padding"), "silence passes");

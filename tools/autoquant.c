@@ -381,6 +381,16 @@ static const struct option_row rows[] = {
      .max = 1000000,
      .help = "By how many percent the perplexity may exceed the checkpoint's, over the steps with "
              "text. Default: 2."},
+    {.name = "max-kl",
+     .kind = OPTION_NUMBER,
+     .offset = offsetof(struct autoquant_options, limits.max_kl),
+     .value = "NATS",
+     .min = 0,
+     .max = 1000,
+     .help = "How large the mean KL divergence from the checkpoint's distributions may be, over "
+             "the steps "
+             "with text. It changes less by chance than the others; with few recordings it is the "
+             "limit to set. Default: 0, no limit."},
     {.name = "min-speed",
      .kind = OPTION_NUMBER,
      .offset = offsetof(struct autoquant_options, limits.min_speed),
@@ -428,8 +438,9 @@ static const struct help_section sections[] = {
      "docs/autoquant.md has the rules.\n\n"
      "Standard output gets a row an attempt: seconds of calibration data, tensors that are wider "
      "than the type, megabytes, bits a weight of the language model, word error rate and by how "
-     "many points it is above the checkpoint's, increase of the perplexity, mean KL divergence, "
-     "agreement of the likeliest tokens, and which limits were missed."},
+     "many points it is above the checkpoint's; over the steps with text the increase of the "
+     "perplexity, the mean KL divergence and the agreement of the likeliest tokens; and which "
+     "limits were missed."},
     {"Files", "  OUT_DIR/model.gguf                           the model that passes\n"
               "  OUT_DIR/quantization_summary.json            all attempts, and why each was made\n"
               "  OUT_DIR/attempt-NN/quantization_config.json  what was asked for\n"
@@ -439,8 +450,8 @@ static const struct help_section sections[] = {
     {"Going on",
      "The same call goes on after the last attempt whose files are there. With another checkpoint, "
      "other recordings or other options it is refused."},
-    {"Exit status", "0: an attempt passes. 1: something failed. 2: the command line is wrong. 3: "
-                    "nothing passes; what to try next is told. 130: interrupted."},
+    {"When nothing passes", "The exit status is 3, and standard error tells what to try next, from "
+                            "what was measured."},
     {"Examples", "  stapes autoquant stt-1b-en_fr --data dev-clean --calibrate train-sample \\\n"
                  "      -o stt-1b-auto --max-wer-increase 0.5"},
 };
@@ -460,6 +471,6 @@ const struct command autoquant_command = {
                                                   .types = DEFAULT_TYPES,
                                                   .seconds = FIRST_SECONDS,
                                                   .normalize = NORMALIZE_ENGLISH,
-                                                  .limits = {2, 2, 1.5}},
+                                                  .limits = VALIDATE_DEFAULT_LIMITS},
     .run = run,
 };

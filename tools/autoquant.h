@@ -35,13 +35,14 @@ struct autoquant_options {
 /* An attempt that is complete. */
 struct autoquant_record {
     struct autoquant_attempt attempt;
-    uint64_t wider;                  /* tensors, in mixed precision */
-    uint64_t model_bytes;            /* of the file */
-    double bits_per_weight;          /* of the language model */
-    double wer;                      /* share */
-    double wer_increase;             /* percentage points */
-    double text_perplexity_increase; /* percent */
-    double kl_mean, agreement, speed;
+    uint64_t wider;                      /* tensors, in mixed precision */
+    uint64_t model_bytes;                /* of the file */
+    double bits_per_weight;              /* of the language model */
+    double wer;                          /* share */
+    double wer_increase;                 /* percentage points */
+    double text_perplexity_increase;     /* percent */
+    double text_kl_mean, text_agreement; /* over the steps with text */
+    double speed;
     double seconds;       /* that the attempt took */
     char why[512];        /* which limits it missed; empty: none */
     char fingerprint[17]; /* of its configuration and its report, as they lie in their files */

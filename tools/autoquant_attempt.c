@@ -190,13 +190,14 @@ static void add_missed(const struct validation_check *check, const char *format,
 
 static void judge(const struct validation *v, struct autoquant_record *record)
 {
-    const struct validation_check *checks[] = {&v->wer, &v->perplexity};
+    const struct validation_check *checks[] = {&v->wer, &v->perplexity, &v->kl};
+    const double least[] = {0.1, 0.1, 1e-6}; /* percentage points, percent, nats */
     struct autoquant_attempt *attempt = &record->attempt;
     bool good = true;
     for (size_t i = 0; i < COUNT_OF(checks); i++) {
         if (checks[i]->verdict != VERDICT_FAILED)
             continue;
-        double miss = autoquant_miss(checks[i]->value, checks[i]->limit);
+        double miss = autoquant_miss(checks[i]->value, checks[i]->limit, least[i]);
         attempt->miss = miss > attempt->miss ? miss : attempt->miss;
         good = false;
     }
@@ -204,13 +205,14 @@ static void judge(const struct validation *v, struct autoquant_record *record)
     attempt->slow = good && !v->passed;
     add_missed(&v->wer, "WER +%.2f of +%.2f points", record);
     add_missed(&v->perplexity, "perplexity +%.2f of +%.2f %%", record);
+    add_missed(&v->kl, "KL %.4g of %.4g nats", record);
     add_missed(&v->fast, "speed %.2f of %.2f", record);
     record->bits_per_weight = v->candidate.bits_per_weight;
     record->wer = v->candidate.wer;
     record->wer_increase = v->wer_increase;
     record->text_perplexity_increase = v->text_perplexity_increase;
-    record->kl_mean = v->all.kl_mean;
-    record->agreement = v->all.agreement;
+    record->text_kl_mean = v->text.kl_mean;
+    record->text_agreement = v->text.agreement;
     record->speed = v->speed;
 }
 

@@ -12,9 +12,9 @@ struct state {
     const struct autoquant_attempt *last;
 };
 
-double autoquant_miss(double loss, double limit)
+double autoquant_miss(double loss, double limit, double least)
 {
-    return 1 + (loss - limit) / fmax(limit, 0.1);
+    return 1 + (loss - limit) / fmax(limit, least);
 }
 
 bool autoquant_has_blocks(const struct tensor_type_info *type)

@@ -57,9 +57,9 @@ struct autoquant_decision {
     char reason[256];
 };
 
-/* Of a loss in percent or percentage points that exceeds its limit; limits below 0.1 count as 0.1
- * here, so that 0 can be missed by little, too. */
-double autoquant_miss(double loss, double limit);
+/* Of a loss that exceeds its limit. Limits below `least` (above 0) count as that here, so that 0
+ * can be missed by little, too. */
+double autoquant_miss(double loss, double limit, double least);
 
 /* Types in blocks: the others round each weight alone, and all methods are one to them. */
 bool autoquant_has_blocks(const struct tensor_type_info *type);

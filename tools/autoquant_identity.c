@@ -102,6 +102,7 @@ static void add_validation(const struct autoquant *a, struct json *json)
     json_number(json, limits, "max_wer_increase", a->options->limits.max_wer_increase);
     json_number(json, limits, "max_perplexity_increase",
                 a->options->limits.max_perplexity_increase);
+    json_number(json, limits, "max_kl", a->options->limits.max_kl);
     json_number(json, limits, "min_speed", a->options->limits.min_speed);
     json_number(json, json->root, "limit", (double)a->options->max_utterances);
     json_string(json, json->root, "normalize", normalize_choices[a->options->normalize]);

@@ -27,8 +27,8 @@ static bool print_row(struct autoquant *a, size_t index)
               index + 1, a->search.types[r->attempt.type]->name,
               a->search.methods[r->attempt.method].name, r->attempt.seconds,
               (unsigned long long)r->wider, 1e-6 * (double)r->model_bytes, r->bits_per_weight,
-              100 * r->wer, r->wer_increase, r->text_perplexity_increase, r->kl_mean,
-              100 * r->agreement, r->attempt.passed ? "passes" : r->why);
+              100 * r->wer, r->wer_increase, r->text_perplexity_increase, r->text_kl_mean,
+              100 * r->text_agreement, r->attempt.passed ? "passes" : r->why);
     bool printed = a->options->model.quiet || output_text(a->report, &out);
     text_deinit(&out);
     return printed;

@@ -131,6 +131,16 @@ static const struct option_row rows[] = {
      .max = 1000000,
      .help = "By how many percent its perplexity may exceed the reference's, over the steps with "
              "text. Default: 2."},
+    {.name = "max-kl",
+     .kind = OPTION_NUMBER,
+     .offset = offsetof(struct options, limits.max_kl),
+     .value = "NATS",
+     .min = 0,
+     .max = 1000,
+     .help = "How large the mean KL divergence from the reference's distributions may be, over the "
+             "steps "
+             "with text. It changes less by chance than the others; with few recordings it is the "
+             "limit to set. Default: 0, no limit."},
     {.name = "min-speed",
      .kind = OPTION_NUMBER,
      .offset = offsetof(struct options, limits.min_speed),

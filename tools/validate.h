@@ -20,6 +20,7 @@ struct validate_limits {
     double max_wer_increase;        /* percentage points */
     double max_perplexity_increase; /* percent, over the steps with text */
     double min_speed;               /* times the reference's frames a second */
+    double max_kl; /* nats, mean KL divergence over the steps with text; 0: no limit */
 };
 #define VALIDATE_DEFAULT_LIMITS                                                                    \
     {                                                                                              \
@@ -88,12 +89,13 @@ struct validation {
     double perplexity_increase, text_perplexity_increase; /* percent */
     double speed;                                         /* times the reference's */
     struct validation_check wer, perplexity, fast;
-    bool passed; /* no check has failed */
+    struct validation_check kl; /* limit 0: none, and passed */
+    bool passed;                /* no check has failed */
 };
 
 /* These return an exit status: EXIT_SUCCESS where everything was measured, whatever the verdict. */
 
-/* The limits of the options are taken as they are: 0 is one, too. */
+/* The limits of the options are taken as they are: 0 is one, too, but for max_kl. */
 int validate_run(const struct validate_options *options, struct validation *out);
 
 /* The same in two steps, for many candidates of one reference. What the reference says is kept in

@@ -109,6 +109,8 @@ static void add_all(struct json *json, cJSON *root, const struct validation *v)
     cJSON *checks = json_object(json, root, "checks");
     add_check(json, checks, "wer", &v->wer);
     add_check(json, checks, "perplexity", &v->perplexity);
+    if (v->kl.limit > 0)
+        add_check(json, checks, "kl_divergence", &v->kl);
     add_check(json, checks, "speed", &v->fast);
     json_bool(json, root, "passed", v->passed);
 }

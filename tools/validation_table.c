@@ -80,13 +80,13 @@ static void add_divergences(struct text *out, const struct validation *v)
          "RMS, of the reference's token");
 }
 
-static void add_check(struct text *out, const char *what, const char *unit,
+static void add_check(struct text *out, const char *what, int digits, const char *unit,
                       const struct validation_check *check, const char *bound)
 {
     static const char *const verdicts[] = {
         [VERDICT_PASSED] = "passed", [VERDICT_FAILED] = "FAILED", [VERDICT_EXCUSED] = "excused"};
-    text_addf(out, "%-28s %s: %.2f%s, %s %g%s\n", what, verdicts[check->verdict], check->value,
-              unit, bound, check->limit, unit);
+    text_addf(out, "%-28s %s: %.*f%s, %s %g%s\n", what, verdicts[check->verdict], digits,
+              check->value, unit, bound, check->limit, unit);
     if (*check->reason)
         text_addf(out, "    %s\n", check->reason);
 }
@@ -105,8 +105,10 @@ void validation_table(const struct validation *v, struct text *out)
     row(out, "given the reference's tokens", "all steps", "with text", "");
     add_divergences(out, v);
     text_add(out, "\n");
-    add_check(out, "word error rate", " points", &v->wer, "at most");
-    add_check(out, "perplexity of the text", " %", &v->perplexity, "at most");
-    add_check(out, "speed", " times", &v->fast, "at least");
+    add_check(out, "word error rate", 2, " points", &v->wer, "at most");
+    add_check(out, "perplexity of the text", 2, " %", &v->perplexity, "at most");
+    if (v->kl.limit > 0)
+        add_check(out, "KL divergence of the text", 5, " nats", &v->kl, "at most");
+    add_check(out, "speed", 2, " times", &v->fast, "at least");
     text_addf(out, "%-28s %s\n", "verdict", v->passed ? "passed" : "FAILED");
 }

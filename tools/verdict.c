@@ -105,6 +105,9 @@ void validation_judge(struct validation *v, const struct validate_limits *limits
 
     at_most(&v->wer, v->wer_increase, limits->max_wer_increase);
     at_most(&v->perplexity, v->text_perplexity_increase, limits->max_perplexity_increase);
+    at_most(&v->kl, v->text.kl_mean, limits->max_kl > 0 ? limits->max_kl : INFINITY);
+    if (limits->max_kl <= 0)
+        v->kl.limit = 0;
     if (v->text.steps == 0) {
         v->perplexity.verdict = VERDICT_FAILED;
         snprintf(v->perplexity.reason, sizeof(v->perplexity.reason),
@@ -117,5 +120,5 @@ void validation_judge(struct validation *v, const struct validate_limits *limits
     if (v->fast.verdict == VERDICT_FAILED)
         judge_missed_speed(v);
     v->passed = v->wer.verdict != VERDICT_FAILED && v->perplexity.verdict != VERDICT_FAILED &&
-                v->fast.verdict != VERDICT_FAILED;
+                v->kl.verdict != VERDICT_FAILED && v->fast.verdict != VERDICT_FAILED;
 }
