@@ -36,15 +36,15 @@ row() { # row TYPE METHOD
         rm "$work/$name.gguf"
     fi
     jq -r --arg type "$1" --arg method "$2" \
-        'def round4: . * 10000 | round / 10000;
-         "| \($type) | \($method) | \(.candidate.bits_per_weight * 100 | round / 100) | \(.candidate.model_bytes / 1e4 | round / 100) | \(.candidate.words.rate * 10000 | round / 100) % | \(.teacher_forced.text_steps.kl_divergence.mean | round4) | \(.teacher_forced.all_steps.kl_divergence.mean | round4) | \(.teacher_forced.text_steps.top_1_agreement * 1000 | round / 10) % |"' \
+        'def thousandths: . * 1e6 | round / 1e3;
+         "| \($type) | \($method) | \(.candidate.bits_per_weight * 100 | round / 100) | \(.candidate.model_bytes / 1e4 | round / 100) | \(.candidate.words.rate * 10000 | round / 100) % | \(.teacher_forced.text_steps.kl_divergence.mean | thousandths) | \(.teacher_forced.all_steps.kl_divergence.mean | thousandths) | \(.teacher_forced.text_steps.top_1_agreement * 1000 | round / 10) % |"' \
         "$work/$name.json"
 }
 
 keep "$work/f32.gguf" "$stapes" quantize --quiet tools/demo/checkpoint --type f32 -o
 keep "$work/statistics.gguf" "$stapes" calibrate --quiet --gram --model tools/demo/checkpoint \
     --data "$work/first" -o
-echo "| type | method | bits a weight | MB | WER | KL, text | KL, all steps | top-1, text |"
+echo "| type | method | bits a weight | MB | WER | KL / 1000, text | KL / 1000, all steps | top-1, text |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
 for type in bf16 f16; do
     row $type naive
