@@ -24,7 +24,8 @@ keep() { # keep FILE COMMAND...: runs it with the file's temporary name as the l
 }
 
 validate() { # exit status 3: a limit is missed, which is what the table is to show
-    "$stapes" validate --quiet "$work/f32.gguf" "$1" --data "$work/other" -o "$2" >/dev/null || [ $? = 3 ]
+    "$stapes" validate --quiet "$work/f32.gguf" "$1" --data "$work/other" -o "$2" >/dev/null ||
+        [ $? = 3 ]
 }
 
 row() { # row TYPE METHOD
@@ -35,16 +36,21 @@ row() { # row TYPE METHOD
         keep "$work/$name.json" validate "$work/$name.gguf"
         rm "$work/$name.gguf"
     fi
-    jq -r --arg type "$1" --arg method "$2" \
-        'def thousandths: . * 1e6 | round / 1e3;
-         "| \($type) | \($method) | \(.candidate.bits_per_weight * 100 | round / 100) | \(.candidate.model_bytes / 1e4 | round / 100) | \(.candidate.words.rate * 10000 | round / 100) % | \(.teacher_forced.text_steps.kl_divergence.mean | thousandths) | \(.teacher_forced.all_steps.kl_divergence.mean | thousandths) | \(.teacher_forced.text_steps.top_1_agreement * 1000 | round / 10) % |"' \
+    jq -r --arg type "$1" --arg method "$2" '
+        def percent: . * 10000 | round / 100;
+        def thousandths: . * 1e6 | round / 1e3;
+        .candidate as $c | .teacher_forced.text_steps as $text | .teacher_forced.all_steps as $all
+        | [$type, $method, ($c.bits_per_weight * 100 | round / 100), ($c.model_bytes / 1e4 | round / 100),
+           ($c.words.rate | percent), ($text.kl_divergence.mean | thousandths),
+           ($all.kl_divergence.mean | thousandths), ($text.top_1_agreement | percent)]
+        | "| " + (map(tostring) | join(" | ")) + " |"' \
         "$work/$name.json"
 }
 
 keep "$work/f32.gguf" "$stapes" quantize --quiet tools/demo/checkpoint --type f32 -o
 keep "$work/statistics.gguf" "$stapes" calibrate --quiet --gram --model tools/demo/checkpoint \
     --data "$work/first" -o
-echo "| type | method | bits a weight | MB | WER | KL / 1000, text | KL / 1000, all steps | top-1, text |"
+echo "| type | method | bits | MB | WER, % | 1000 KL, text | 1000 KL, all | top-1, text, % |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
 for type in bf16 f16; do
     row $type naive
