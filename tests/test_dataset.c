@@ -132,6 +132,11 @@ static void check_pairs(void)
     put("pairs/b.flac", "x");
     refuses("pairs", "pairs/b.flac and", "two recordings");
     unlink(in_root("pairs/b.flac"));
+    put("pairs/\xff.wav", "x");
+    put("pairs/\xff.txt", "a name in Latin-1");
+    refuses("pairs", "pairs/\xff.txt", "is not UTF-8 cannot be");
+    unlink(in_root("pairs/\xff.wav"));
+    unlink(in_root("pairs/\xff.txt"));
     put("pairs/b.txt", "fine\nnot \xff fine");
     refuses("pairs", "pairs/b.txt:2", "byte 5 is not UTF-8");
 }

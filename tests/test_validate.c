@@ -141,6 +141,16 @@ static void test_limits(void)
     CHECK(!v.passed && strstr(v.perplexity.reason, "padding"), "silence passes");
 }
 
+/* Paths may be anything, JSON is UTF-8. */
+static void test_names(void)
+{
+    const struct validation v = {.data = "a\xff\xc3\xa9"};
+    cJSON *json = validation_json(&v);
+    const char *data = cJSON_GetStringValue(cJSON_GetObjectItem(json, "data"));
+    CHECK(data && !strcmp(data, "a\xef\xbf\xbd\xc3\xa9"), "\"%s\"", data ? data : "");
+    cJSON_Delete(json);
+}
+
 /* --- Models -------------------------------------------------------------------------------------
  */
 
@@ -295,6 +305,7 @@ int main(int argc, char **argv)
     }
     test_speed();
     test_limits();
+    test_names();
     stapes_model *model = open_model(argv[1], 1, false); /* ends here where there is no device */
     close_model(&model);
 

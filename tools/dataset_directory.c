@@ -176,6 +176,13 @@ static enum status read_transcripts(struct directory *dir, const char *path)
     return status;
 }
 
+static bool is_utf8(const char *text)
+{
+    const struct log silent = {0};
+    const struct line line = {(char *)text, strlen(text), 1};
+    return line_check(&silent, text, &line) == OK;
+}
+
 /* A text of several lines is one utterance. */
 static enum status read_pair(struct directory *dir, const struct found *file)
 {
@@ -195,6 +202,9 @@ static enum status read_pair(struct directory *dir, const struct found *file)
     char *id = strndup(below, file->stem - (size_t)(below - file->path));
     if (!status && !id)
         status = log_error(dir->log, ERROR_MEMORY, "%s: out of memory", file->path);
+    if (!status && !is_utf8(id))
+        status = log_error(dir->log, ERROR_FORMAT,
+                           "%s: a name that is not UTF-8 cannot be an utterance's id", file->path);
     if (!status)
         status = pair(dir, file->path, file->path, file->stem, id,
                       dataset_trim(start, (size_t)(bytes + size - start)));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/json_writer.h"
 
+#include "tools/text.h"
+
 void json_begin(struct json *json)
 {
     json->root = cJSON_CreateObject();
@@ -38,9 +40,19 @@ cJSON *json_item(struct json *json, cJSON *array)
     return object;
 }
 
+/* cJSON writes what it is given, and paths may be anything. */
+static cJSON *create_string(const char *value)
+{
+    struct text text = {0};
+    text_add_utf8(&text, value);
+    cJSON *string = text.failed ? NULL : cJSON_CreateString(text.bytes ? text.bytes : "");
+    text_deinit(&text);
+    return string;
+}
+
 void json_element(struct json *json, cJSON *array, const char *value)
 {
-    cJSON *string = cJSON_CreateString(value);
+    cJSON *string = create_string(value);
     if (!string || !cJSON_AddItemToArray(array, string)) {
         cJSON_Delete(string);
         json->failed = true;
@@ -49,7 +61,11 @@ void json_element(struct json *json, cJSON *array, const char *value)
 
 void json_string(struct json *json, cJSON *to, const char *key, const char *value)
 {
-    json->failed |= !cJSON_AddStringToObject(to, key, value);
+    cJSON *string = create_string(value);
+    if (!string || !cJSON_AddItemToObject(to, key, string)) {
+        cJSON_Delete(string);
+        json->failed = true;
+    }
 }
 
 void json_number(struct json *json, cJSON *to, const char *key, double value)

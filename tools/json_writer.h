@@ -17,6 +17,8 @@ struct json {
 void json_begin(struct json *json);
 void json_end(struct json *json);
 
+/* Strings: bytes that are not UTF-8 become U+FFFD. */
+
 /* To an object; where that is NULL, nothing but the failure. */
 cJSON *json_object(struct json *json, cJSON *to, const char *key);
 cJSON *json_array(struct json *json, cJSON *to, const char *key);

@@ -81,6 +81,16 @@ static size_t utf8_length(const unsigned char *s)
     return n;
 }
 
+void text_add_utf8(struct text *text, const char *string)
+{
+    const unsigned char *s = (const unsigned char *)string;
+    while (*s) {
+        const size_t n = utf8_length(s);
+        add_bytes(text, n ? (const char *)s : "\xef\xbf\xbd", n ? n : 3);
+        s += n ? n : 1;
+    }
+}
+
 void text_add_json(struct text *text, const char *string)
 {
     const unsigned char *s = (const unsigned char *)string;
