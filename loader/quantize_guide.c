@@ -23,7 +23,8 @@ enum status guide_create(const struct log *log, struct statistics *statistics,
     if (!status && has_gram)
         status = statistics_load_gram(log, statistics, entry, guide->gram);
     if (!status && has_gram)
-        cblas_sscal((blasint)(k * k), 1.0f / (float)entry->gram_count, guide->gram, 1);
+        for (size_t i = 0; i < k; i++) /* k * k may be more than a blasint holds */
+            cblas_sscal((blasint)k, 1.0f / (float)entry->gram_count, guide->gram + i * k, 1);
     if (!status && has_gram && gptq)
         status = gptq_create(log, entry->name, entry->k, guide->gram, &guide->gptq);
     if (status)

@@ -254,7 +254,8 @@ static enum status merge_gram(const struct log *log, struct entry *to, struct en
         to->gram = from->gram;
         from->gram = NULL;
     } else if (from->gram) {
-        cblas_saxpy((blasint)(k * k), 1, from->gram, 1, to->gram, 1);
+        for (size_t i = 0; i < k; i++) /* k * k may be more than a blasint holds */
+            cblas_saxpy((blasint)(k - i), 1, from->gram + i * k + i, 1, to->gram + i * k + i, 1);
     }
     if (from->n_stored == 0)
         return OK;
