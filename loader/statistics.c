@@ -72,6 +72,14 @@ static const struct alias *find_alias(const struct statistics *statistics, const
     return NULL;
 }
 
+static bool is_aliased(const struct statistics *statistics, const char *of)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < statistics->n_aliases && !found; i++)
+        found = !strcmp(statistics->aliases[i].of, of);
+    return found;
+}
+
 uint32_t statistics_count(const struct statistics *statistics)
 {
     return statistics->n_entries;
@@ -194,8 +202,9 @@ enum status statistics_alias(const struct log *log, struct statistics *statistic
     const struct alias *there = find_alias(statistics, name);
     if (there && !strcmp(there->of, of))
         return OK;
-    if (there || find_own(statistics, name) || find_alias(statistics, of) || !strcmp(name, of) ||
-        strlen(name) >= TENSOR_MAX_NAME || strlen(of) >= TENSOR_MAX_NAME)
+    if (there || find_own(statistics, name) || find_alias(statistics, of) ||
+        is_aliased(statistics, name) || !strcmp(name, of) || strlen(name) >= TENSOR_MAX_NAME ||
+        strlen(of) >= TENSOR_MAX_NAME)
         return log_error(log, ERROR_ARGUMENT, "%s: cannot have the statistics of %s", name, of);
     struct alias *aliases =
         realloc(statistics->aliases, (statistics->n_aliases + 1) * sizeof(*aliases));

@@ -112,6 +112,9 @@ static void check_gathering(struct test *test)
            "an alias of two");
     EXPECT(statistics_alias(&test->log, s, "d.weight", "c.weight"), ERROR_ARGUMENT, "d.weight",
            "an alias of an alias");
+    EXPECT(statistics_alias(&test->log, s, "f.weight", "e.weight"), OK, "", "of what comes later");
+    EXPECT(statistics_alias(&test->log, s, "e.weight", "a.weight"), ERROR_ARGUMENT, "e.weight",
+           "an alias of what has one");
     vectors[K / 2] = INFINITY;
     EXPECT(add(test, s, "a.weight", 0, 1, true), ERROR_FORMAT, "finite", "infinity");
     vectors[K / 2] = 0.5f;
