@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader/quantize_job.h"
 
+#include <cblas.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -335,7 +336,9 @@ enum status quantize_file(const struct log *log, const char *from, const char *t
                           const struct quantize_options *options, struct quantize_summary *summary)
 {
     struct job job = {.log = log, .options = options};
+    const int blas_threads = openblas_get_num_threads();
 
+    openblas_set_num_threads(1); /* those of the pool share out the work */
     enum status status = check_options(log, options);
     if (!status)
         status = open_source(&job, from);
@@ -364,6 +367,7 @@ enum status quantize_file(const struct log *log, const char *from, const char *t
     if (!status && summary)
         fill_summary(&job, summary);
     close_job(&job);
+    openblas_set_num_threads(blas_threads);
     return status;
 }
 

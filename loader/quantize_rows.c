@@ -3,7 +3,6 @@
  * Matrices that there are statistics for, or that awq scales: whole rows at a time. Tiles begin at
  * the same rows whatever the number of threads, so the result does not depend on it.
  */
-#include <cblas.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -406,7 +405,6 @@ enum status rows_write(struct job *job, const struct output *out, uint32_t slice
         .n_rows = elements / k,
     };
     uint32_t n = 2 * pool_threads(job->pool);
-    openblas_set_num_threads(1); /* those of the pool share out the work */
     rows.tiles = calloc(n, sizeof(*rows.tiles));
     bool complete = rows.tiles != NULL;
     while (complete && rows.n_tiles < n)
