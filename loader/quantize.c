@@ -236,10 +236,10 @@ static enum status open_qwen3_asr(struct job *job)
         return bpe_open(job->log, path, job->qwen3_asr.vocab_size, qwen3_asr_tokens,
                         COUNT_OF(qwen3_asr_tokens), &job->bpe);
     const struct gguf_value *tokens = gguf_find(gguf, "tokenizer.ggml.tokens");
-    if (!tokens || tokens->count != job->qwen3_asr.vocab_size)
+    if (!tokens || tokens->type != GGUF_STRING || tokens->count != job->qwen3_asr.vocab_size)
         return log_error(job->log, ERROR_FORMAT,
-                         "%s: tokenizer.ggml.tokens is absent or of another length than the "
-                         "vocabulary",
+                         "%s: tokenizer.ggml.tokens is absent, no list of texts or of another "
+                         "length than the vocabulary",
                          path);
     return OK;
 }
