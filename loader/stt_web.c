@@ -79,7 +79,8 @@ static enum status rename_mimi(struct source *source, uint32_t first)
     for (uint32_t i = first; i < source->n_tensors; i++) {
         struct tensor *tensor = &source->tensors[i];
         mimi_rename(tensor, (uint32_t)n_heads);
-        if (tensor->rope_heads && (tensor->n_dims != 2 || tensor->dims[0] % (2 * n_heads)))
+        if (tensor->rope_heads && (tensor->n_dims != 2 || tensor->dims[0] % (2 * n_heads) ||
+                                   tensor->bytes == 0 || !tensor_type_info(tensor->type)))
             return log_error(&source->log, ERROR_FORMAT,
                              "%s: tensor %s has no rows for %" PRIu64 " heads",
                              source_file(source, tensor->file), tensor->name, n_heads);
