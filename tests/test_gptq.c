@@ -11,8 +11,8 @@
 #include "tests/make_vectors.h"
 #include "tests/test_loader.h"
 
-#define K 256
-#define ROWS 24
+#define K 512 /* two superblocks, and more columns than gptq feeds back at once */
+#define ROWS 8
 
 static const enum tensor_type block_types[] = {TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0, TENSOR_Q5_1,
                                                TENSOR_Q8_0, TENSOR_Q4_K, TENSOR_Q6_K};
