@@ -25,6 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_file("tokenizer.model", (const uint8_t *)"", 0);
     fuzz_file("mimi.safetensors", (const uint8_t *)weights, sizeof(weights));
     fuzz_file("shard.safetensors", (const uint8_t *)weights, sizeof(weights));
-    fuzz_model(fuzz_directory());
+    fuzz_model(fuzz_directory(), NULL);
     return 0;
 }

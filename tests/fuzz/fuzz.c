@@ -10,6 +10,8 @@
 
 #include "loader/config.h"
 #include "loader/gguf.h"
+#include "loader/qwen3_asr.h"
+#include "loader/stt_web.h"
 #include "loader/tokenizer.h"
 
 enum { MAX_FILES = 8, PATH_BYTES = 256, READ_BYTES = 4096 };
@@ -86,19 +88,44 @@ static void decode(const struct tokenizer *tokenizer)
     }
 }
 
-void fuzz_model(const char *path)
+static void read_qwen3_asr(const struct source *source)
 {
-    struct source *source;
+    struct qwen3_asr_config config;
+    struct gguf_writer *writer;
+    if (qwen3_asr_read_config(NULL, source, &config))
+        return;
+    qwen3_asr_check_complete(NULL, source, &config);
+    if (gguf_writer_create(NULL, "never", &writer))
+        give_up("gguf_writer_create");
+    qwen3_asr_write_config(NULL, writer, source, &config);
+    gguf_writer_destroy(&writer);
+}
+
+static void read_model(const struct source *source)
+{
     struct model_config config;
     struct tokenizer *tokenizer;
-    if (source_open(NULL, path, &source))
-        return;
     read_tensors(source);
+    if (qwen3_asr_is(source))
+        read_qwen3_asr(source);
     if (config_read(NULL, source, &config) == OK)
         config_check_complete(NULL, source, &config);
     if (tokenizer_open(NULL, source, &tokenizer) == OK) {
         decode(tokenizer);
         tokenizer_close(&tokenizer);
     }
+}
+
+void fuzz_model(const char *path, const struct source_beside *beside)
+{
+    struct source *source;
+    if (source_open(NULL, path, &source))
+        return;
+    read_model(source);
+    const bool again = beside && source_gguf(source) && stt_web_is(source_gguf(source));
+    source_close(&source);
+    if (!again || source_open_beside(NULL, path, beside, &source))
+        return;
+    read_model(source);
     source_close(&source);
 }

@@ -16,7 +16,8 @@ const char *fuzz_directory(void);
 /* A file of that directory, overwritten; its path is valid for the process. At most 8 names. */
 const char *fuzz_file(const char *name, const uint8_t *data, size_t size);
 
-/* Opens a model and reads all that can be read without a device. */
-void fuzz_model(const char *path);
+/* Opens a model and reads all that can be read without a device; where it is a GGUF of the browser
+ * port again with `beside` (may be NULL). */
+void fuzz_model(const char *path, const struct source_beside *beside);
 
 #endif

@@ -11,6 +11,11 @@
 
 enum { MAX_K = 64 };
 
+/* As much of Mimi as makes it known. */
+static const char mimi[] = "\x59\0\0\0\0\0\0\0"
+                           "{\"encoder.model.0.conv.conv.weight\":{\"dtype\":\"F32\","
+                           "\"shape\":[1,1,1],\"data_offsets\":[0,4]}}\0\0\0";
+
 static void read_statistics(const char *path)
 {
     static float gram[MAX_K * MAX_K];
@@ -29,8 +34,13 @@ static void read_statistics(const char *path)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct source_beside beside; /* for the browser port */
+    if (!beside.mimi) {
+        beside.mimi = fuzz_file("mimi.safetensors", (const uint8_t *)mimi, sizeof(mimi));
+        beside.tokenizer = fuzz_file("tokenizer.model", NULL, 0);
+    }
     const char *path = fuzz_file("fuzz.gguf", data, size);
-    fuzz_model(path);
+    fuzz_model(path, &beside);
     read_statistics(path);
     return 0;
 }
