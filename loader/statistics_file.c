@@ -331,7 +331,9 @@ static enum status read_tensors(const struct reader *reader)
         size_t length = strlen(tensor->name) - strlen(suffix);
         memcpy(stem, tensor->name, length);
         stem[length] = 0;
-        if (suffix == sums_suffix)
+        if (find_tensor(reader, stem, suffix) != tensor)
+            status = bad_tensor(reader, tensor->name, "is there twice");
+        else if (suffix == sums_suffix)
             status = read_entry(reader, tensor);
         else if (!find_tensor(reader, stem, sums_suffix))
             status = bad_tensor(reader, tensor->name, "has no sums beside it");

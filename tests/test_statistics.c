@@ -277,6 +277,26 @@ static void check_odd_files(struct test *test)
     EXPECT(read_all(test, scratch(test, "absent.gguf")), ERROR_IO, "absent", "no file");
 }
 
+/* What follows the first of two entries would be lost. */
+static void check_twice(struct test *test)
+{
+    const char *path = scratch(test, "twice.gguf");
+    struct statistics *s = create(test);
+    size_t size;
+
+    EXPECT(add(test, s, "a.weight", 0, 1, false), OK, "", "add");
+    EXPECT(add(test, s, "b.weight", 0, 1, false), OK, "", "add");
+    EXPECT(statistics_write(&test->log, s, path), OK, "", path);
+    statistics_destroy(&s);
+    char *bytes = read_file(path, &size);
+    for (size_t i = 0; i + 8 <= size; i++)
+        if (!memcmp(bytes + i, "b.weight", 8))
+            bytes[i] = 'a';
+    write_file(path, bytes, size);
+    free(bytes);
+    EXPECT(read_all(test, path), ERROR_FORMAT, "a.weight.in_sum2 is there twice", "twice");
+}
+
 void test_statistics(struct test *test)
 {
     fill_vectors(test);
@@ -284,6 +304,7 @@ void test_statistics(struct test *test)
     check_merging(test);
     check_damaged_statistics(test);
     check_odd_files(test);
+    check_twice(test);
     struct statistics *empty = create(test);
     const char *path = scratch(test, "empty.gguf");
     EXPECT(statistics_write(&test->log, empty, path), ERROR_ARGUMENT, "no statistics", "nothing");
