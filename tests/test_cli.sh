@@ -643,8 +643,8 @@ LP_NUM_THREADS=0 run validate "$tmp/reference.gguf" "$tmp/candidate.gguf" --data
 check "validate: a missed limit" test $status -eq 3 -a ! -s "$tmp/err"
 check "validate: table" grep -qE '^word error rate, % +[0-9.]+ +[0-9.]+  [+-][0-9.]+ points$' "$tmp/out"
 check "validate: verdict" test "$(grep -c 'FAILED' "$tmp/out")" -eq 2 -a "$(tail -1 "$tmp/out" | tr -s ' ')" = "verdict FAILED"
-{ tr -d '\n' <"$tmp/report.json"; echo; } | json utterances slots normalize passed >"$tmp/values"
-check "validate: report" test "$(cat "$tmp/values")" = "1 1 english false"
+{ tr -d '\n' <"$tmp/report.json"; echo; } | json utterances slots normalize passed kv kernels >"$tmp/values"
+check "validate: report" test "$(cat "$tmp/values")" = "1 1 english false f16 default"
 (ulimit -f 40; LP_NUM_THREADS=0 exec "$stapes" validate "$tmp/reference.gguf" "$tmp/candidate.gguf" --data "$tmp/said" \
     --cache-dir none) >"$tmp/out" 2>"$tmp/err"
 check "validate: no room for logits" test $? -eq 1 -a ! -s "$tmp/out"

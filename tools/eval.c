@@ -120,8 +120,8 @@ static bool open_details(struct evaluation *e)
         .data = options->data,
         .data_fingerprint = dataset_fingerprint(&e->set),
         .normalize = normalize_choices[options->normalize],
-        .kv = options->model.kv < 0 ? "f16" : model_kv_types[options->model.kv],
-        .kernels = options->model.kernels ? options->model.kernels : "default",
+        .kv = model_kv_name(&options->model),
+        .kernels = model_kernels_name(&options->model),
     };
     const struct source_beside beside = {options->model.mimi, options->model.tokenizer};
     if (!head.model || fingerprint_model(&log, head.model, &beside, &head.model_fingerprint) != OK)

@@ -17,6 +17,16 @@
 
 const char *const model_kv_types[] = {"f32", "f16", "q8", NULL};
 
+const char *model_kv_name(const struct model_options *options)
+{
+    return model_kv_types[options->kv < 0 ? STAPES_KV_F16 - 1 : options->kv];
+}
+
+const char *model_kernels_name(const struct model_options *options)
+{
+    return options->kernels ? options->kernels : "default";
+}
+
 #define SMALL_MODEL_BYTES (32u << 20)
 
 /* The demo model lies beside the program in a build tree, in ../share where it is installed. */

@@ -19,6 +19,9 @@ struct model_options {
 
 extern const char *const model_tune_choices[];
 extern const char *const model_kv_types[];
+/* What a model is opened with: a type, and the value of --kernels or "default". */
+const char *model_kv_name(const struct model_options *options);
+const char *model_kernels_name(const struct model_options *options);
 
 /* Rows for a command whose options have a `struct model_options model`. */
 #define MODEL_OPTION_ROWS(options)                                                                 \

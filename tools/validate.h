@@ -77,6 +77,7 @@ struct validation_check {
 
 struct validation {
     char device[256], device_type[16], data[4096];
+    char kv[8], kernels[256]; /* both models': --kv, --kernels */
     enum normalize normalize;
     uint32_t slots;
     uint64_t utterances;

@@ -98,6 +98,9 @@ static bool prepare(struct validate_reference *r)
     r->measured.utterances = r->n;
     r->measured.slots = r->slots;
     r->measured.normalize = r->options->normalize;
+    snprintf(r->measured.kv, sizeof(r->measured.kv), "%s", model_kv_name(&r->options->model));
+    snprintf(r->measured.kernels, sizeof(r->measured.kernels), "%s",
+             model_kernels_name(&r->options->model));
     snprintf(r->measured.data, sizeof(r->measured.data), "%s", r->options->data);
     return true;
 }

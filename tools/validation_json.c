@@ -90,6 +90,8 @@ static void add_all(struct json *json, cJSON *root, const struct validation *v)
     json_string(json, root, "stapes", stapes_version());
     json_string(json, root, "device", v->device);
     json_string(json, root, "device_type", v->device_type);
+    json_string(json, root, "kv", v->kv);
+    json_string(json, root, "kernels", v->kernels);
     json_string(json, root, "data", v->data);
     json_number(json, root, "utterances", (double)v->utterances);
     json_number(json, root, "audio_seconds", v->audio_seconds);
