@@ -11,12 +11,14 @@
 
 #include "loader/gguf.h"
 
+enum { ENTRIES = 64 }; /* of a codebook, as the corpus's configuration says */
+
 /* The port's, with one codebook and nothing else. */
 static const char *write_port(void)
 {
     const char *path = fuzz_file("port.gguf", NULL, 0);
-    const uint64_t dims[] = {3, 4};
-    const float values[12] = {0};
+    const uint64_t dims[] = {ENTRIES + 1, 4};
+    const float values[(ENTRIES + 1) * 4] = {0};
     struct gguf_writer *writer;
     if (gguf_writer_create(NULL, path, &writer))
         abort();
@@ -26,7 +28,7 @@ static const char *write_port(void)
     gguf_write_u32(writer, "stt.context_length", 4);
     gguf_write_f32(writer, "stt.rope.freq_base", 10000);
     gguf_write_u32(writer, "stt.vocab_size", 4);
-    gguf_write_u32(writer, "stt.audio_vocab_size", 3);
+    gguf_write_u32(writer, "stt.audio_vocab_size", ENTRIES + 1);
     gguf_declare(writer, "emb.0.weight", TENSOR_F32, 2, dims);
     gguf_writer_begin(writer);
     gguf_append(writer, values, sizeof(values));
