@@ -272,7 +272,9 @@ static enum status check_target(const struct job *job)
 {
     for (uint32_t i = 0; i < gguf_writer_files(job->writer); i++) {
         const char *path = gguf_writer_path(job->writer, i);
-        if (source_is(job->source, path) || (job->bpe && bpe_is(job->bpe, path)))
+        const struct statistics *statistics = job->options->statistics;
+        if (source_is(job->source, path) || (job->bpe && bpe_is(job->bpe, path)) ||
+            (statistics && statistics_is(statistics, path)))
             return log_error(job->log, ERROR_ARGUMENT, "%s: is the input, and cannot be the output",
                              path);
     }

@@ -75,12 +75,12 @@ struct quantize_summary {
 };
 
 /* from: a checkpoint directory or a GGUF. to: the file to write; it appears (or is replaced) only
- * when complete, and must be none of the source's. Tensors whose rows are no multiple of their
- * type's block take a smaller block or f16 (told through `log`, LOG_INFO). What does not depend on
- * rules and types: norms, biases, vectors and codebooks are f32. Memory stays bounded (with
- * statistics, the Gram matrix of one tensor and some rows a thread); the result does not depend on
- * the number of threads. ERROR_ARGUMENT: also statistics that are missing or of another model.
- * *summary (may be NULL) is set only on success. */
+ * when complete, and must be none of the source's or the statistics'. Tensors whose rows are no
+ * multiple of their type's block take a smaller block or f16 (told through `log`, LOG_INFO). What
+ * does not depend on rules and types: norms, biases, vectors and codebooks are f32. Memory stays
+ * bounded (with statistics, the Gram matrix of one tensor and some rows a thread); the result does
+ * not depend on the number of threads. ERROR_ARGUMENT: also statistics that are missing or of
+ * another model. *summary (may be NULL) is set only on success. */
 enum status quantize_file(const struct log *log, const char *from, const char *to,
                           const struct quantize_options *options, struct quantize_summary *summary);
 

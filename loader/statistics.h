@@ -64,5 +64,7 @@ enum status statistics_write(const struct log *log, struct statistics *statistic
                              const char *path);
 /* Checks everything but the values of Gram matrices, which statistics_load_gram does. */
 enum status statistics_read(const struct log *log, const char *path, struct statistics **out);
+/* Whether `path` is one of the files that they were read from. */
+bool statistics_is(const struct statistics *statistics, const char *path);
 
 #endif

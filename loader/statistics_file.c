@@ -414,3 +414,11 @@ enum status statistics_read(const struct log *log, const char *path, struct stat
         *out = reader.statistics;
     return status;
 }
+
+bool statistics_is(const struct statistics *statistics, const char *path)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < statistics->n_files && !found; i++)
+        found = file_is(&statistics->files[i], path);
+    return found;
+}

@@ -237,6 +237,14 @@ static void check_refusals(struct test *test, const char *golden)
     options.method = QUANTIZE_MSE;
     EXPECT(quantize_file(&test->log, golden, path, &options, NULL), OK, "", "mse needs none");
     unlink(path);
+    EXPECT(statistics_write(&test->log, options.statistics, path), OK, "", path);
+    statistics_destroy(&options.statistics);
+    EXPECT(statistics_read(&test->log, path, &options.statistics), OK, "", path);
+    EXPECT(quantize_file(&test->log, golden, path, &options, NULL), ERROR_ARGUMENT, "is the input",
+           "the statistics' file as the output");
+    statistics_destroy(&options.statistics);
+    EXPECT(statistics_read(&test->log, path, &options.statistics), OK, "", "they are still there");
+    unlink(path);
     statistics_destroy(&options.statistics);
 }
 
