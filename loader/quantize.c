@@ -352,8 +352,6 @@ enum status quantize_file(const struct log *log, const char *from, const char *t
         status = pool_create(log, options->threads, &job.pool);
     if (!status)
         status = converter_create(&job);
-    if (!status && options->method == QUANTIZE_AWQ)
-        status = awq_plan(&job);
     if (!status)
         status = gguf_writer_create(log, to, &job.writer);
     if (!status)
@@ -362,6 +360,8 @@ enum status quantize_file(const struct log *log, const char *from, const char *t
         status = write_header(&job);
     if (!status)
         status = check_target(&job);
+    if (!status && options->method == QUANTIZE_AWQ)
+        status = awq_plan(&job);
     for (uint32_t i = 0; i < job.n_outputs && !status; i++)
         status = converter_write(&job, &job.outputs[i]);
     if (!status)
