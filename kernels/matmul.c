@@ -30,12 +30,16 @@ static void rounded(struct bounded *b, double value)
     b->error += UNIT_ROUNDOFF * fabs(value);
 }
 
-/* What each element of a block is multiplied with before it is rounded (params.h). */
+/* What each element of a block is multiplied with before it is rounded (params.h); NaN where the
+ * block is beyond what that can be. */
 static float rounding_scale(const float block[32])
 {
     float most = 0;
-    for (uint32_t i = 0; i < 32; i++)
+    for (uint32_t i = 0; i < 32; i++) {
+        if (!(fabsf(block[i]) < 0x1p127f))
+            return NAN;
         most = fmaxf(most, fabsf(block[i]));
+    }
     if (most < 0x1p-100f)
         return 0;
     int exponent;
@@ -51,7 +55,7 @@ void matmul_ref_round(const float *x, const float *weight, uint32_t k, double *t
             block[i] = x[first + i] * (weight ? weight[first + i] : 1);
         const float scale = rounding_scale(block);
         for (uint32_t i = 0; i < 32; i++)
-            to[first + i] = scale > 0 ? rintf(block[i] * scale) / (double)scale : 0;
+            to[first + i] = scale == 0 ? 0 : rintf(block[i] * scale) / (double)scale;
     }
 }
 

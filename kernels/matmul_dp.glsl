@@ -29,11 +29,15 @@ uint staged_at(uint c, uint i)
     return c * (STAGED / 16u) + (i ^ (i >> 3 & 1u));
 }
 
-/* From integers, because divisions of floats differ between devices. */
-float inverse_step(float most)
+#define TWO_TO_127 0x7f000000u
+#define NOT_A_NUMBER 0x7fc00000u
+
+/* bits: of the largest magnitude, below 2^127. From integers, because divisions of floats differ
+ * between devices. */
+float inverse_step(uint bits)
 {
-    uint bits = floatBitsToUint(most), exponent = bits >> 23;
-    if (exponent < 27u || exponent >= 254u)
+    uint exponent = bits >> 23;
+    if (exponent < 27u)
         return 0.0;
     uint quotient = (127u << 24) / ((bits >> 11 & 0xfffu) + 4097u);
     return float(quotient) * (1.0 / 4096.0) * uintBitsToFloat((254u - exponent) << 23);
@@ -42,20 +46,22 @@ float inverse_step(float most)
 /* Block `block` of what is staged of column c, which begins at element e; from: its first word. */
 void stage_block(uint c, uint from, uint block, uint e)
 {
-    vec4 v[8];
-    float most = 0.0;
+    precise vec4 v[8];
+    uvec4 most = uvec4(0u); /* magnitudes' bits: NaN is above all, and none is lost */
     [[unroll]] for (uint i = 0u; i < 8u; i++) {
         v[i] = load_x(from + 4u * i);
         if ((FLAGS & MATMUL_NORM_RMS) != 0u)
             v[i] *= norm_weight(e + 4u * i);
-        vec4 a = abs(v[i]);
-        most = max(most, max(max(a.x, a.y), max(a.z, a.w)));
+        most = max(most, floatBitsToUint(v[i]) & 0x7fffffffu);
     }
-    float inverse = inverse_step(most);
+    uint bits = max(max(most.x, most.y), max(most.z, most.w));
+    bool bounded = bits < TWO_TO_127;
+    float inverse = bounded ? inverse_step(bits) : 0.0;
     uvec4 halves[2];
     int sum = 0;
     [[unroll]] for (uint i = 0u; i < 8u; i++) {
-        ivec4 q = ivec4(roundEven(v[i] * inverse));
+        precise vec4 scaled = v[i] * inverse;
+        ivec4 q = bounded ? ivec4(roundEven(scaled)) : ivec4(0);
         sum += q.x + q.y + q.z + q.w;
         uvec4 bytes = uvec4(q & 255) << uvec4(0u, 8u, 16u, 24u);
         halves[i / 4u][i % 4u] = bytes.x | bytes.y | bytes.z | bytes.w;
@@ -63,7 +69,7 @@ void stage_block(uint c, uint from, uint block, uint e)
     staged[staged_at(c, 2u * block)] = halves[0];
     staged[staged_at(c, 2u * block + 1u)] = halves[1];
     uint at = c * (STAGED / 32u) + block;
-    steps[at] = inverse > 0.0 ? 1.0 / inverse : 0.0 * most; /* NaN remains */
+    steps[at] = inverse > 0.0 ? 1.0 / inverse : bounded ? 0.0 : uintBitsToFloat(NOT_A_NUMBER);
 #if defined(WEIGHT_Q4_0)
     offsets[at] = 8 * sum;
 #endif

@@ -134,7 +134,8 @@ struct centroids_params {
  * block, e its exponent and M the first 12 bits of its fraction, each element v becomes the integer
  * round(v * s), halves to even, and stands for that integer / s, where
  * s = floor(127 * 2^24 / (M + 2^12 + 1)) * 2^(-12 - e), a little less than 127 / m. Blocks with
- * m < 2^-100 become zeros. The products of a block are added up exactly. */
+ * m < 2^-100 become zeros; where an element is NaN or m >= 2^127, the result is NaN. The products
+ * of a block are added up exactly. */
 
 /* For each column c and each row r < rows: acc = sum_i W[w_row + r][i] x[c][i]; then, in this
  * order, the flags (but GATE before BIAS); output row o = r (r / 2 with GATE), and bias, scale,
