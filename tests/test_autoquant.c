@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/autoquant_decide.h"
-#include "tools/autoquant_mix.h"
+#include "tools/autoquant/decide.h"
+#include "tools/autoquant/mix.h"
 
 #define MOST_ATTEMPTS 64
 

@@ -6,7 +6,7 @@
  * test_dataset [RECORDINGS]
  */
 #define _POSIX_C_SOURCE 200809L
-#include "tools/dataset.h"
+#include "tools/evaluation/dataset.h"
 
 #include <stdio.h>
 #include <stdlib.h>

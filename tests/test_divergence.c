@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * tools/divergence.c against answers worked out by hand.
+ * tools/validation/divergence.c against answers worked out by hand.
  */
 #include "runtime/base.h"
 #include "tests/support.h"
-#include "tools/divergence.h"
+#include "tools/validation/divergence.h"
 
 #include <float.h>
 #include <math.h>

@@ -2,7 +2,7 @@
  *
  * Known texts and what each way of normalizing makes of them (no device needed).
  */
-#include "tools/normalize.h"
+#include "tools/evaluation/normalize.h"
 
 #include <stdio.h>
 #include <string.h>

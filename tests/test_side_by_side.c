@@ -2,7 +2,7 @@
  *
  * Two transcripts beside each other: the exact lines (no device needed).
  */
-#include "tools/side_by_side.h"
+#include "tools/evaluation/side_by_side.h"
 
 #include <stdio.h>
 #include <stdlib.h>

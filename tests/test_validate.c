@@ -10,7 +10,7 @@
 
 #include "loader/quantize.h"
 #include "tests/support.h"
-#include "tools/validate.h"
+#include "tools/validation/validate.h"
 
 #include <math.h>
 #include <stdlib.h>

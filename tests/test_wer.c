@@ -4,7 +4,7 @@
  *
  * test_wer [--seed N]
  */
-#include "tools/wer.h"
+#include "tools/evaluation/wer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700
-#include "tools/autoquant.h"
+#include "tools/autoquant/autoquant.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,7 +13,7 @@
 #include "loader/file.h"
 #include "tools/audio.h"
 #include "tools/commands.h"
-#include "tools/normalize.h"
+#include "tools/evaluation/normalize.h"
 #include "tools/recordings.h"
 
 #define DEFAULT_TYPES "q4_0,q4_k,q5_0,q6_k,q8_0,f16"

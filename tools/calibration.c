@@ -15,7 +15,7 @@
 #include "stream/capture.h"
 #include "tools/audio.h"
 #include "tools/interrupt.h"
-#include "tools/model_facts.h"
+#include "tools/validation/model_facts.h"
 #include "tools/recordings.h"
 #include "tools/transcriber.h"
 

@@ -11,9 +11,9 @@
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/model.h"
-#include "tools/normalize.h"
+#include "tools/evaluation/normalize.h"
 #include "tools/output.h"
-#include "tools/side_by_side.h"
+#include "tools/evaluation/side_by_side.h"
 #include "tools/transcriber.h"
 
 enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048, DEFAULT_COLUMNS = 100 };

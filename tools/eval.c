@@ -8,14 +8,14 @@
 #include <time.h>
 
 #include "tools/commands.h"
-#include "tools/dataset.h"
-#include "tools/details.h"
-#include "tools/eval_report.h"
-#include "tools/fingerprint.h"
+#include "tools/evaluation/dataset.h"
+#include "tools/evaluation/details.h"
+#include "tools/evaluation/eval_report.h"
+#include "tools/evaluation/fingerprint.h"
 #include "tools/interrupt.h"
 #include "tools/model.h"
 #include "tools/output.h"
-#include "tools/transcript_score.h"
+#include "tools/evaluation/transcript_score.h"
 #include "tools/transcriber.h"
 
 enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048 };

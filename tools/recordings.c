@@ -10,7 +10,7 @@
 
 #include "loader/file.h"
 #include "tools/audio.h"
-#include "tools/walk.h"
+#include "tools/evaluation/walk.h"
 
 struct finder {
     struct log log;

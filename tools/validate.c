@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/validate.h"
+#include "tools/validation/validate.h"
 
 #include <stdlib.h>
 #include <string.h>

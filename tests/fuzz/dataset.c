@@ -2,7 +2,7 @@
  *
  * Texts of data sets: the input as a manifest, and as what LibriSpeech says of a directory.
  */
-#include "tools/dataset.h"
+#include "tools/evaluation/dataset.h"
 
 #include <stdlib.h>
 #include <string.h>
