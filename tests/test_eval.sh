@@ -124,6 +124,15 @@ check "details: in all" test "$(wc -l <"$details")" -eq 25
 check "details: errors" test "$(json substitutions deletions insertions <"$details" | awk '{ n += $1 + $2 + $3 } END { print n }')" -eq 8
 check "details: words" test "$(json words <"$details" | awk '{ n += $1 } END { print n }')" -eq 243
 
+# --- Quantized, within two points of the checkpoint -------------------------------------------------------
+
+for type in q8_0 q4_0; do
+    run quantize --quiet "$checkpoint" -o "$tmp/$type.gguf" --type $type
+    check "$type: quantized" test $status -eq 0
+    run eval --model "$tmp/$type.gguf" --data "$recordings" --normalize basic --slots 4 --quiet
+    check "$type: word errors" awk '$1 == "WER" { good = $2 <= 3.29 + 2 } END { exit !good }' "$tmp/out"
+done
+
 cp "$details" "$tmp/before"
 run eval --data "$recordings" --normalize basic --details "$details" --resume --json
 check "nothing left" test $status -eq 0
