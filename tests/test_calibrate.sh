@@ -12,31 +12,12 @@ source=$(realpath "$(dirname "$0")/..")
 goldens=$source/tests/goldens
 sound=$goldens/stt-tiny/goldens/input.wav
 
-tmp=$(mktemp -d)
-trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
-export XDG_CACHE_HOME=$tmp/cache LP_NUM_THREADS=0
-passed=0
-failed=0
-
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAILED: $1" >&2
-    head -c 600 "$tmp/out" "$tmp/err" >&2
-}
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    local name=$1
-    shift
-    if "$@"; then pass; else fail "$name"; fi
-}
+# shellcheck source=tests/cli/checks.sh
+. "$source/tests/cli/checks.sh"
+export LP_NUM_THREADS=0
 
 # calibrate ARGUMENTS...: status, $tmp/out, $tmp/err.
-calibrate() {
-    "$stapes" calibrate "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-    status=$?
-}
+calibrate() { run calibrate "$@"; }
 
 # gathers NAME PATTERN ARGUMENTS...: success, and PATTERN on standard error.
 gathers() {

@@ -18,7 +18,8 @@ recording=$demo/recordings/000.flac
 said=$(cat "$demo/recordings/000.txt")
 goldens=$source/tests/goldens
 
-tmp=$(mktemp -d)
+# shellcheck source=tests/cli/checks.sh
+. "$source/tests/cli/checks.sh"
 mounted=
 # shellcheck disable=SC2317
 cleanup() {
@@ -27,36 +28,6 @@ cleanup() {
     rm -rf "$tmp"
 }
 trap cleanup EXIT
-export XDG_CACHE_HOME=$tmp/cache
-passed=0
-failed=0
-
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAILED: $1" >&2
-    [ ! -s "$tmp/out" ] || head -c 600 "$tmp/out" | sed 's/^/    out: /' >&2
-    [ ! -s "$tmp/err" ] || head -c 600 "$tmp/err" | sed 's/^/    err: /' >&2
-}
-
-# run ARGUMENTS...: status, $tmp/out, $tmp/err. Nothing on standard input, no pipeline cache of others.
-run() {
-    "$stapes" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-    status=$?
-}
-
-# refuses NAME STATUS PATTERN ARGUMENTS...: this exit status, PATTERN on standard error, and nothing on
-# standard output.
-refuses() {
-    local name=$1 want=$2 pattern=$3
-    shift 3
-    run "$@"
-    if [ $status -eq "$want" ] && [ ! -s "$tmp/out" ] && grep -qiE -- "$pattern" "$tmp/err"; then
-        pass
-    else
-        fail "$name: status $status, expected $want and \"$pattern\""
-    fi
-}
 
 # prints NAME TEXT ARGUMENTS...: success, and exactly this text.
 prints() {
@@ -64,13 +35,6 @@ prints() {
     shift 2
     run "$@"
     if [ $status -eq 0 ] && [ "$(cat "$tmp/out")" = "$text" ]; then pass; else fail "$name: status $status"; fi
-}
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    local name=$1
-    shift
-    if "$@"; then pass; else fail "$name"; fi
 }
 
 build_helper() {

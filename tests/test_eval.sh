@@ -9,44 +9,9 @@ stapes=$(realpath "$1")
 source=$(realpath "$(dirname "$0")/..")
 recordings=$source/tools/demo/recordings
 
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-export XDG_CACHE_HOME=$tmp/cache LP_NUM_THREADS=0
-passed=0
-failed=0
-
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAILED: $1" >&2
-    head -c 600 "$tmp/out" "$tmp/err" >&2
-}
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    local name=$1
-    shift
-    if "$@"; then pass; else fail "$name"; fi
-}
-
-# run ARGUMENTS...: status, $tmp/out, $tmp/err.
-run() {
-    "$stapes" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-    status=$?
-}
-
-# refuses NAME STATUS PATTERN ARGUMENTS...: this status, PATTERN on standard error, nothing on
-# standard output.
-refuses() {
-    local name=$1 want=$2 pattern=$3
-    shift 3
-    run "$@"
-    if [ $status -eq "$want" ] && [ ! -s "$tmp/out" ] && grep -qE -- "$pattern" "$tmp/err"; then
-        pass
-    else
-        fail "$name: status $status, expected $want and \"$pattern\""
-    fi
-}
+# shellcheck source=tests/cli/checks.sh
+. "$source/tests/cli/checks.sh"
+export LP_NUM_THREADS=0
 
 # says NAME PATTERN: standard output has a line like that.
 says() { check "$1" grep -qE -- "$2" "$tmp/out"; }
