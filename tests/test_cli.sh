@@ -187,7 +187,7 @@ fi
 "$stapes" quantize "$demo/checkpoint" -o "$tmp/other.gguf" --type q8_0 >/dev/full 2>"$tmp/err"
 status=$?
 check "full disk: quantize's table" test $status -eq 1 -a "$(grep -c 'No space left' "$tmp/err")" -eq 1
-timeout --preserve-status -s INT 0.3 "$stapes" quantize -q "$demo/checkpoint" -o "$tmp/late.gguf" --type q4_1 --method mse
+timeout --foreground --preserve-status -s INT 0.3 "$stapes" quantize -q "$demo/checkpoint" -o "$tmp/late.gguf" --type q4_1 --method mse
 status=$?
 check "Ctrl-C while quantizing" test \( $status -eq 130 -a ! -e "$tmp/late.gguf" \) -o \( $status -eq 0 -a -e "$tmp/late.gguf" \)
 rm -f "$tmp/late.gguf"
@@ -595,7 +595,7 @@ check "nobody reads" test "$(cat "$tmp/status")" -eq 1 -a ! -s "$tmp/err"
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------
 
 # Background jobs of a script ignore SIGINT; timeout's child does not.
-(head -c 120000 "$tmp/in.raw"; sleep 20) | timeout --preserve-status -s INT 8 "$stapes" transcribe -q - >"$tmp/out" 2>"$tmp/err"
+(head -c 120000 "$tmp/in.raw"; sleep 20) | timeout --foreground --preserve-status -s INT 8 "$stapes" transcribe -q - >"$tmp/out" 2>"$tmp/err"
 status=$?
 check "Ctrl-C" test $status -eq 130 -a "$(wc -w <"$tmp/out")" -gt 2
 
@@ -613,7 +613,7 @@ check "validate: report" test "$(cat "$tmp/values")" = "1 1 english false f16 de
     --cache-dir none) >"$tmp/out" 2>"$tmp/err"
 check "validate: no room for logits" test $? -eq 1 -a ! -s "$tmp/out"
 check "validate: ... is told once" test "$(grep -c "cannot write the reference's logits" "$tmp/err")" -eq 1
-timeout --preserve-status -s INT 2 "$stapes" validate -q "$tmp/reference.gguf" "$tmp/candidate.gguf" \
+timeout --foreground --preserve-status -s INT 2 "$stapes" validate -q "$tmp/reference.gguf" "$tmp/candidate.gguf" \
     --data "$demo/recordings" -o "$tmp/interrupted.json" >"$tmp/out" 2>"$tmp/err"
 status=$?
 check "validate: Ctrl-C" test $status -eq 130 -a -z "$(find "$tmp" -name 'interrupted.json*')"
