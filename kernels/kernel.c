@@ -5,7 +5,13 @@
 #include <string.h>
 
 #include "kernels/plan.h"
+#ifdef __wasm__
+#include "kernels_wgsl.h" /* generated: NAME_wgsl of every row */
+#define SHADER(NAME) {.wgsl = NAME##_wgsl}
+#else
 #include "kernels_spv.h" /* generated: NAME_spv of every row */
+#define SHADER(NAME) {.spirv = NAME##_spv, .spirv_bytes = sizeof(NAME##_spv)}
+#endif
 
 const struct kernel_info kernel_table[KERNEL_COUNT] = {
 #define KERNEL(NAME, BASE, PARAMS, ACCESS, ELEMENTS, FEATURES, PLAN, SUITS, SOURCE)                \
@@ -18,8 +24,7 @@ const struct kernel_info kernel_table[KERNEL_COUNT] = {
         .features = FEATURES,                                                                      \
         .plan = plan_##PLAN,                                                                       \
         .suits = suits_##SUITS,                                                                    \
-        .spirv = NAME##_spv,                                                                       \
-        .spirv_bytes = sizeof(NAME##_spv),                                                         \
+        .shader = SHADER(NAME),                                                                    \
     },
 #include "kernels/kernels.def"
 #undef KERNEL
@@ -109,8 +114,7 @@ enum status kernel_pipeline_create(gpu_device *device, enum kernel_id id,
     const struct kernel_info *info = &kernel_table[id];
     const struct gpu_pipeline_params params = {
         .name = info->name,
-        .spirv = info->spirv,
-        .spirv_bytes = info->spirv_bytes,
+        .shader = info->shader,
         .n_bindings = (uint32_t)strlen(info->access),
         .texel_bindings = kernel_texel_bindings(id),
         .params_bytes = info->params_bytes,

@@ -35,8 +35,7 @@ struct kernel_info {
     uint32_t features;
     void (*plan)(const void *params, struct kernel_plan *plan);
     bool (*suits)(const void *params);
-    const uint32_t *spirv;
-    size_t spirv_bytes;
+    struct gpu_shader shader;
 };
 
 extern const struct kernel_info kernel_table[KERNEL_COUNT];

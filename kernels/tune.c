@@ -59,6 +59,14 @@ static uint64_t hash(uint64_t seed, const void *data, size_t bytes)
 
 #define HASH_SEED 0xcbf29ce484222325u
 
+static uint64_t hash_shader(const struct gpu_shader *shader)
+{
+    uint64_t seed = hash(HASH_SEED, shader->spirv, shader->spirv_bytes);
+    for (const char *const *part = shader->wgsl; part && *part; part++)
+        seed = hash(seed, *part, strlen(*part));
+    return seed;
+}
+
 static bool has_many_slots(const struct matmul_params *p)
 {
     return p->model_slots >= MATMUL_MANY_SLOTS;
@@ -130,7 +138,7 @@ enum status tuner_create(gpu_device *device, struct tuner **out)
     tuner->device = device;
     tuner->started = now_seconds();
     for (int i = 0; i < KERNEL_COUNT; i++)
-        tuner->code[i] = hash(HASH_SEED, kernel_table[i].spirv, kernel_table[i].spirv_bytes);
+        tuner->code[i] = hash_shader(&kernel_table[i].shader);
     if (gpu_cache_read(device, "kernels", &data, &bytes)) {
         char *text = realloc(data, bytes + 1);
         if (text) {

@@ -144,13 +144,19 @@ struct gpu_binding {
     enum gpu_access access;
 };
 
-/* A compute pipeline: entry point "main", set 0, bindings 0..n-1 storage or texel buffers,
- * parameters as push constants, specialization constants 0..n_spec-1. Created through the device's
- * cache. */
-struct gpu_pipeline_params {
-    const char *name;
+/* The code of a pipeline, in the language of the body that was built. */
+struct gpu_shader {
     const uint32_t *spirv;
     size_t spirv_bytes;
+    const char *const *wgsl; /* parts of a module, NULL at the end; NULL: it has no twin in WGSL */
+};
+
+/* A compute pipeline: entry point "main", set 0, bindings 0..n-1 storage or texel buffers,
+ * parameters as push constants, in WGSL as a uniform buffer (group 1, binding 0), specialization
+ * constants 0..n_spec-1. Created through the device's cache. */
+struct gpu_pipeline_params {
+    const char *name;
+    struct gpu_shader shader;
     uint32_t n_bindings;
     uint32_t texel_bindings; /* bit i: binding i is a uniform texel buffer of 16-byte words
                               * (RGBA32_UINT), read only; asks for GPU_FEATURE_FAST_TEXELS */

@@ -94,8 +94,8 @@ static enum status copy_form(const struct checker *k, bool texels, uint32_t coun
     const uint32_t spec[] = {LOCAL, count}, poison = ~mark;
     const struct gpu_pipeline_params params = {
         .name = "copy",
-        .spirv = texels ? copy_texels_spv : copy_spv,
-        .spirv_bytes = texels ? sizeof(copy_texels_spv) : sizeof(copy_spv),
+        .shader = {.spirv = texels ? copy_texels_spv : copy_spv,
+                   .spirv_bytes = texels ? sizeof(copy_texels_spv) : sizeof(copy_spv)},
         .n_bindings = 2,
         .texel_bindings = texels,
         .n_spec = COUNT_OF(spec),
@@ -176,8 +176,7 @@ static enum status fma_form(const struct checker *k, uint32_t vectors, gpu_buffe
     } values = {16, 0.5f, 1.0f};
     const struct gpu_pipeline_params params = {
         .name = "fma",
-        .spirv = fma_spv,
-        .spirv_bytes = sizeof(fma_spv),
+        .shader = {.spirv = fma_spv, .spirv_bytes = sizeof(fma_spv)},
         .n_bindings = 1,
         .params_bytes = sizeof(values),
         .n_spec = COUNT_OF(spec),

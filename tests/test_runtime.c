@@ -100,8 +100,7 @@ struct gpu_pipeline_params test_pipeline_params(void)
 {
     return (struct gpu_pipeline_params){
         .name = "runtime_test",
-        .spirv = runtime_test_spv,
-        .spirv_bytes = sizeof(runtime_test_spv),
+        .shader = {.spirv = runtime_test_spv, .spirv_bytes = sizeof(runtime_test_spv)},
         .n_bindings = 2,
         .params_bytes = sizeof(struct params),
     };

@@ -126,7 +126,8 @@ void test_pipelines(gpu_device *device)
 {
     const uint32_t garbage[8] = {1, 2, 3};
     gpu_pipeline *pipeline = NULL;
-    struct gpu_pipeline_params params = {.name = "bad", .spirv = garbage, .spirv_bytes = 32};
+    struct gpu_pipeline_params params = {.name = "bad",
+                                         .shader = {.spirv = garbage, .spirv_bytes = 32}};
     CHECK_FAILS(ERROR_ARGUMENT, "bad", gpu_pipeline_create(device, &params, &pipeline));
     params = test_pipeline_params();
     params.n_bindings = GPU_MAX_BINDINGS + 1;

@@ -12,8 +12,9 @@ static enum status check_params(const gpu_device *device, const struct gpu_pipel
     const struct log *log = &device->log;
     const bool more = device->physical.info.features & GPU_FEATURE_MORE_BINDINGS;
     const uint32_t most_bindings = more ? GPU_MAX_BINDINGS : GPU_PLAIN_BINDINGS;
-    if (!params->spirv || params->spirv_bytes < SPIRV_HEADER_BYTES || params->spirv_bytes % 4 ||
-        params->spirv[0] != SPIRV_MAGIC)
+    const struct gpu_shader *shader = &params->shader;
+    if (!shader->spirv || shader->spirv_bytes < SPIRV_HEADER_BYTES || shader->spirv_bytes % 4 ||
+        shader->spirv[0] != SPIRV_MAGIC)
         return log_error(log, ERROR_ARGUMENT, "pipeline %s: this is not SPIR-V", name);
     if (params->n_bindings > most_bindings)
         return log_error(log, ERROR_ARGUMENT, "pipeline %s: %u bindings; at most %u are allowed",
@@ -88,8 +89,8 @@ static enum status create_handle(gpu_device *device, const struct gpu_pipeline_p
     };
     const VkShaderModuleCreateInfo module_info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = params->spirv_bytes,
-        .pCode = params->spirv,
+        .codeSize = params->shader.spirv_bytes,
+        .pCode = params->shader.spirv,
     };
     VkResult result = device->vk.vkCreateShaderModule(device->handle, &module_info, NULL, &module);
     if (result != VK_SUCCESS)
