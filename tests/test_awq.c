@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/larger.h"
 #include "tests/make_vectors.h"
 #include "tests/test_quantize_methods.h"
 
@@ -177,8 +178,8 @@ static void check_exactness(struct test *test, const char *golden, const char *o
           "%u and %u groups", summary.scaled_groups, summary.unscaled_groups);
     double *a = run_network(test, plain, other, &n), *b = run_network(test, scaled, other, &m);
     for (uint64_t i = 0; i < n; i++) {
-        worst = fmax(worst, fabs(a[i] - b[i]));
-        largest = fmax(largest, fabs(a[i]));
+        worst = larger(worst, fabs(a[i] - b[i]));
+        largest = larger(largest, fabs(a[i]));
         differ += a[i] != b[i];
     }
     CHECK(n == m && differ > 0 && worst < 1e-6 * largest, "%s: logits to %g differ by %g", golden,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/block_rows.h"
+#include "tests/larger.h"
 #include "tests/test_loader.h"
 
 static void test_f16(struct test *test)
@@ -110,14 +111,14 @@ static void test_quantized(struct test *test)
             CHECK(!strcmp(text, quantized[set][t]), "set %d as %s is\n%s, expected\n%s", set,
                   tensor_type_info(types[t])->name, text, quantized[set][t]);
             tensor_to_f32(types[t], block, back, 32);
-            float largest = 0, worst = 0;
+            double largest = 0, worst = 0;
             for (int i = 0; i < 32; i++) {
-                largest = fmaxf(largest, fabsf(values[set][i]));
-                worst = fmaxf(worst, fabsf(values[set][i] - back[i]));
+                largest = larger(largest, fabsf(values[set][i]));
+                worst = larger(worst, fabsf(values[set][i] - back[i]));
             }
             CHECK(worst <= largest / (t ? 200 : 7) + 0x1p-24f * 127,
                   "set %d as %s: off by %g of %g", set, tensor_type_info(types[t])->name,
-                  (double)worst, (double)largest);
+                  worst, largest);
         }
     }
     const float wild[32] = {INFINITY, NAN, -INFINITY, 1e-45f, 3e38f};

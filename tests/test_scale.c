@@ -7,6 +7,7 @@
  * test_scale [--device NAME] [--kernels LIST] [--slots N] [--ticks N] [--seed N] MODEL RECORDING
  */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "tests/larger.h"
 #include "tests/support.h"
 
 #include <math.h>
@@ -171,7 +172,7 @@ static void test_one_slot(const char *path, const struct excerpt *excerpts)
                       !memcmp(said.codes + s * info.codebooks, want->codes + s * info.codebooks,
                               info.codebooks * sizeof(*want->codes)),
                   "excerpt %u: a model of one slot differs in step %u", i, s);
-            worst = fmax(worst, fabs((double)said.margins[s] - want->margins[s]));
+            worst = larger(worst, fabs((double)said.margins[s] - want->margins[s]));
         }
         transcript_free(&said);
     }

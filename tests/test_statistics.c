@@ -10,6 +10,7 @@
 
 #include "loader/gguf.h"
 #include "loader/statistics.h"
+#include "tests/larger.h"
 #include "tests/test_loader.h"
 
 #define K 40
@@ -55,7 +56,7 @@ static void check_entry(struct test *test, struct statistics *s, const char *nam
                "%s: the entry of %s", what, name))
         return;
     for (int i = 0; i < K; i++)
-        worst_sum = fmax(worst_sum, fabs(entry->sum2[i] - product(n, i, i)));
+        worst_sum = larger(worst_sum, fabs(entry->sum2[i] - product(n, i, i)));
     CHECK(worst_sum < 1e-5 * n, "%s: a sum of squares is %g off", what, worst_sum);
     if (!gram) {
         EXPECT(statistics_load_gram(&test->log, s, entry, matrix), ERROR_ARGUMENT, "no Gram", name);
@@ -65,7 +66,7 @@ static void check_entry(struct test *test, struct statistics *s, const char *nam
         return;
     for (int i = 0; i < K; i++)
         for (int j = 0; j < K; j++)
-            worst = fmax(worst, fabs((double)matrix[i * K + j] - product(n, i, j)));
+            worst = larger(worst, fabs((double)matrix[i * K + j] - product(n, i, j)));
     CHECK(worst < 1e-5 * n, "%s: the Gram matrix is %g off", what, worst);
 }
 
