@@ -29,8 +29,9 @@ static double evaluate(const struct kernel_case *c, bool write)
                 *to = (float)sum;
         }
     }
-    /* One rounding an addition, and one of the element where its block has a minimum. */
-    return worst * (2 * p->tables + 1) * 0x1p-24;
+    /* One rounding an addition, and one of an element whose block has a minimum. */
+    const bool minimum = type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K;
+    return worst * ((minimum ? 2 : 1) * p->tables + 1) * 0x1p-24;
 }
 
 void embed_ref(const struct kernel_case *c)
