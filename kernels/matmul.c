@@ -364,7 +364,7 @@ static const struct shape convolution_bench_shapes[] = {
 static bool resembles_another(enum kernel_id id)
 {
     const uint32_t type = weights_type(id);
-    return type > TYPE_Q4_0 || type == TYPE_BF16 || kernel_rounds(id);
+    return type > TYPE_Q4_0 || kernel_rounds(id);
 }
 
 static const struct shape *find_shape(enum kernel_id id, uint32_t index)
