@@ -3,12 +3,14 @@
 #
 # bench/quantization.sh [BUILD]: the table of docs/quantization.md. The demo model in every type, by
 # every method, calibrated on the first half of the bundled recordings and measured on the other one.
-# Needs jq. What is measured is kept in BUILD/quantization, so that a second call goes on.
+# Needs jq. What is measured is kept in BUILD/quantization, in a directory for each state of the program, the
+# checkpoint and the recordings, so that a second call goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build}
 stapes=$build/tools/stapes
-work=$build/quantization
+state=$(cat "$stapes" tools/demo/checkpoint/* tools/demo/recordings/* | sha256sum)
+work=$build/quantization/${state:0:12}
 mkdir -p "$work/first" "$work/other"
 for text in tools/demo/recordings/*.txt; do
     number=$(basename "$text" .txt)
