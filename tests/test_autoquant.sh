@@ -59,7 +59,10 @@ refuses "checkpoint in the output" 1 'lie in one another' autoquant "$tmp/copy" 
 if [ "$(id -u)" -ne 0 ]; then
     mkdir -m 555 "$tmp/locked"
     refuses "unwritable" 1 'locked.*ermission denied' autoquant "$checkpoint" "${data[@]}" -o "$tmp/locked"
+else
+    echo "test_autoquant: no directory that root may not write to: one check is left out"
 fi
+refuses "output below a file" 1 'notes/out: Not a directory' autoquant "$checkpoint" "${data[@]}" -o "$tmp/used/notes/out"
 
 # A disk that is full looks the same.
 (ulimit -f 2000 && exec "$stapes" autoquant "$checkpoint" "${data[@]}" -o "$tmp/full") >"$tmp/out" 2>"$tmp/err" </dev/null
@@ -68,6 +71,7 @@ check "no space: no model" test -e "$tmp/full/quantization_summary.json" -a ! -e
 
 # --- From failed attempts to one that passes, interrupted on the way --------------------------------------
 
+needs_device test_autoquant
 out=$tmp/search
 summary=$out/quantization_summary.json
 options=("$checkpoint" "${data[@]}" --types 'q8_0,q4_0' --methods naive --tensor 'extra_heads.*=q8_0'
@@ -86,10 +90,6 @@ done
 kill -INT $pid 2>/dev/null
 wait $pid
 status=$?
-if grep -qi 'no Vulkan device' "$tmp/err"; then
-    echo "skipped: no Vulkan device"
-    exit 77
-fi
 check "interrupted: status $status" test $status -eq 130
 says "interrupted: the summary is not finished" "$summary" '"state":.*"not finished"'
 check "interrupted: one attempt" test "$(grep -c '"directory"' "$summary")" -eq 1 -a "$(rows)" = "1 q4_0 naive 0"

@@ -57,7 +57,7 @@ refuses "compare: color" 2 'auto, always or never' compare --color red "$checkpo
 refuses "compare: no such file" 1 'nowhere.wav: No such file' compare "$checkpoint" "$checkpoint" "$tmp/nowhere.wav"
 refuses "compare: a pipe" 1 '/dev/null: a pipe can be read only once' compare "$checkpoint" "$checkpoint" /dev/null
 
-"$stapes" devices >/dev/null 2>&1 || exit 77
+needs_device test_eval
 
 # --- The demo model over its recordings: stopped on the way, and continued ----------------------------------
 

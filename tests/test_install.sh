@@ -83,7 +83,8 @@ finish() {
     echo "test_install: $passed passed, $failed failed${1-}"
     [ $failed -eq 0 ] || exit 1
 }
-if ! "$prefix/bin/stapes" devices >/dev/null 2>&1; then
+if ! "$prefix/bin/stapes" devices >"$tmp/out" 2>"$tmp/err"; then
+    check "devices: $(cat "$tmp/err")" grep -q 'no Vulkan' "$tmp/err"
     finish " (there is no Vulkan device for the rest)"
     exit 77
 fi

@@ -42,3 +42,13 @@ refuses() {
         fail "$name: status $status, expected $want and \"$pattern\""
     fi
 }
+
+# needs_device TEST: ends the test where there is no Vulkan device: exit status 77, or 1 if something
+# failed before. Anything else that is wrong with `stapes devices` is a failure.
+needs_device() {
+    "$stapes" devices >"$tmp/out" 2>"$tmp/err" </dev/null && return
+    grep -q 'no Vulkan' "$tmp/err" || fail "devices"
+    echo "$1: $passed passed, $failed failed (there is no Vulkan device for the rest)"
+    [ $failed -eq 0 ] || exit 1
+    exit 77
+}
