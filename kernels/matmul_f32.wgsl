@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+//!include matmul_floats
+const TYPE = TYPE_F32;
