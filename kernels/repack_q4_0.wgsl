@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+//!include repack_blocks
+const TYPE = TYPE_Q4_0;
