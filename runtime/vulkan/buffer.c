@@ -68,19 +68,9 @@ enum status gpu_buffer_create(gpu_device *device, const struct gpu_buffer_params
 {
     if (!device)
         return ERROR_ARGUMENT;
-    if (!params || !out)
-        return log_error(&device->log, ERROR_ARGUMENT, "gpu_buffer_create: missing argument");
-    const char *name = params->name ? params->name : "unnamed";
-    if (params->size_bytes == 0)
-        return log_error(&device->log, ERROR_ARGUMENT, "buffer %s has no size", name);
-    if ((unsigned)params->memory >= VK_N_MEMORIES)
-        return log_error(&device->log, ERROR_ARGUMENT, "buffer %s: memory kind %d", name,
-                         (int)params->memory);
-    /* Vulkan says nothing of what is legal here; drivers misbehave near the end of the range. */
-    if (params->size_bytes > 1ull << 48)
-        return log_error(&device->log, ERROR_DEVICE_MEMORY,
-                         "buffer %s: %llu bytes are more than any device has", name,
-                         (unsigned long long)params->size_bytes);
+    enum status status = gpu_check_buffer(&device->log, params, out);
+    if (status)
+        return status;
     if (device->lost)
         return ERROR_DEVICE;
     return create(device, params, true, out);
@@ -103,6 +93,11 @@ uint64_t gpu_buffer_size(const gpu_buffer *buffer)
     return buffer->size;
 }
 
+const char *gpu_buffer_name(const gpu_buffer *buffer)
+{
+    return buffer->name;
+}
+
 void *gpu_buffer_map(gpu_buffer *buffer)
 {
     return buffer->map;
@@ -122,21 +117,6 @@ static enum status get_staging(gpu_device *device, enum gpu_memory kind, gpu_buf
     return status;
 }
 
-static enum status check_transfer(gpu_device *device, const gpu_buffer *buffer, uint64_t offset,
-                                  const void *data, uint64_t bytes, const char *what)
-{
-    if (!device)
-        return ERROR_ARGUMENT;
-    if (!buffer || (!data && bytes))
-        return log_error(&device->log, ERROR_ARGUMENT, "%s: missing argument", what);
-    if (offset > buffer->size || bytes > buffer->size - offset)
-        return log_error(&device->log, ERROR_ARGUMENT,
-                         "%s: %llu bytes at %llu are outside of buffer %s, which has %llu", what,
-                         (unsigned long long)bytes, (unsigned long long)offset, buffer->name,
-                         (unsigned long long)buffer->size);
-    return OK;
-}
-
 static enum status copy(gpu_device *device, VkBuffer from, uint64_t from_offset, VkBuffer to,
                         uint64_t to_offset, uint64_t bytes)
 {
@@ -153,7 +133,10 @@ enum status gpu_buffer_write(gpu_device *device, gpu_buffer *buffer, uint64_t of
                              const void *data, uint64_t bytes)
 {
     gpu_buffer *staging;
-    enum status status = check_transfer(device, buffer, offset, data, bytes, "gpu_buffer_write");
+    if (!device)
+        return ERROR_ARGUMENT;
+    enum status status =
+        gpu_check_transfer(&device->log, buffer, offset, data, bytes, "gpu_buffer_write");
     if (status || bytes == 0)
         return status;
     if (buffer->map) {
@@ -175,7 +158,10 @@ enum status gpu_buffer_read(gpu_device *device, gpu_buffer *buffer, uint64_t off
                             uint64_t bytes)
 {
     gpu_buffer *staging;
-    enum status status = check_transfer(device, buffer, offset, data, bytes, "gpu_buffer_read");
+    if (!device)
+        return ERROR_ARGUMENT;
+    enum status status =
+        gpu_check_transfer(&device->log, buffer, offset, data, bytes, "gpu_buffer_read");
     if (status || bytes == 0)
         return status;
     if (buffer->map) {

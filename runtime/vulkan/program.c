@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/vulkan/vk.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,36 +84,6 @@ fail:
     return status;
 }
 
-/* Resolves a range's size; false with *why written if it is not legal. */
-static bool resolve(const struct gpu_range *range, uint32_t alignment, uint64_t max_bytes,
-                    struct vk_span *span, char why[128])
-{
-    const gpu_buffer *buffer = range->buffer;
-    uint64_t offset = range->offset;
-    if (!buffer) {
-        snprintf(why, 128, "no buffer");
-        return false;
-    }
-    uint64_t bytes = range->size ? range->size : buffer->size - MIN(offset, buffer->size);
-    if (offset >= buffer->size || bytes > buffer->size - offset)
-        snprintf(why, 128, "%llu bytes at %llu are outside of the buffer, which has %llu",
-                 (unsigned long long)bytes, (unsigned long long)offset,
-                 (unsigned long long)buffer->size);
-    else if (offset % alignment)
-        snprintf(why, 128, "offset %llu is not a multiple of %u", (unsigned long long)offset,
-                 alignment);
-    else if (bytes % 4)
-        snprintf(why, 128, "size %llu is not a multiple of 4", (unsigned long long)bytes);
-    else if (bytes > max_bytes)
-        snprintf(why, 128, "%llu bytes; the device allows %llu a binding",
-                 (unsigned long long)bytes, (unsigned long long)max_bytes);
-    else {
-        *span = (struct vk_span){buffer->handle, offset, offset + bytes};
-        return true;
-    }
-    return false;
-}
-
 static void barrier(gpu_program *program)
 {
     struct vk_hazards *hazards = &program->hazards;
@@ -134,6 +103,12 @@ struct access {
     enum gpu_access access;
     const gpu_buffer *buffer;
 };
+
+static struct access access_of(const gpu_buffer *buffer, const struct gpu_extent *extent,
+                               enum gpu_access access)
+{
+    return (struct access){{buffer->handle, extent->begin, extent->end}, access, buffer};
+}
 
 /* All accesses of one command: they may overlap each other. */
 static enum status synchronize(gpu_program *program, const struct access *accesses, uint32_t n,
@@ -274,42 +249,9 @@ static enum status bind_set(gpu_program *program, const gpu_pipeline *pipeline,
     return OK;
 }
 
-static enum status check_dispatch(const gpu_program *program, const gpu_pipeline *pipeline,
-                                  const struct gpu_binding *bindings, const void *params,
-                                  const uint32_t groups[3], struct access *accesses)
-{
-    const struct log *log = log_of(program);
-    char why[128];
-    if (!pipeline || !groups || (pipeline->n_bindings && !bindings) ||
-        (pipeline->params_bytes && !params))
-        return log_error(log, ERROR_ARGUMENT, "program %s, pipeline %s: missing argument",
-                         program->name, pipeline ? pipeline->name : "NULL");
-    for (uint32_t i = 0; i < pipeline->n_bindings; i++) {
-        const struct gpu_binding *binding = &bindings[i];
-        const gpu_buffer *buffer = binding->range.buffer;
-        if (binding->access < GPU_READ || binding->access > GPU_READ_WRITE)
-            return log_error(log, ERROR_ARGUMENT, "program %s, pipeline %s, binding %u: access %d",
-                             program->name, pipeline->name, i, (int)binding->access);
-        if (!resolve(&binding->range, GPU_OFFSET_ALIGNMENT,
-                     program->device->physical.info.max_binding_bytes, &accesses[i].span, why))
-            return log_error(log, ERROR_ARGUMENT,
-                             "program %s, pipeline %s, binding %u (buffer %s): %s", program->name,
-                             pipeline->name, i, buffer ? buffer->name : "NULL", why);
-        accesses[i].access = binding->access;
-        accesses[i].buffer = buffer;
-    }
-    for (int i = 0; i < 3; i++)
-        if (groups[i] > GPU_MAX_GROUPS)
-            return log_error(log, ERROR_ARGUMENT,
-                             "program %s, pipeline %s: %u workgroups in dimension %d; at most %d "
-                             "are allowed",
-                             program->name, pipeline->name, groups[i], i, GPU_MAX_GROUPS);
-    return OK;
-}
-
 static enum status begin_first_stage(gpu_program *program)
 {
-    return program->timers.pool && program->timers.n_marks == 0
+    return program->timestamps && program->stages.n_marks == 0
                ? gpu_program_stage(program, "unnamed")
                : OK;
 }
@@ -320,9 +262,18 @@ static enum status record_dispatch(gpu_program *program, const gpu_pipeline *pip
 {
     const struct VolkDeviceTable *vk = &program->device->vk;
     struct access accesses[GPU_MAX_BINDINGS];
-    enum status status = check_dispatch(program, pipeline, bindings, params, groups, accesses);
+    struct gpu_extent extents[GPU_MAX_BINDINGS];
+    struct gpu_signature signature;
+    if (pipeline)
+        signature =
+            (struct gpu_signature){pipeline->name, pipeline->n_bindings, pipeline->params_bytes};
+    enum status status =
+        gpu_check_dispatch(program->device, program->name, pipeline ? &signature : NULL, bindings,
+                           params, groups, extents);
     if (status || groups[0] == 0 || groups[1] == 0 || groups[2] == 0)
         return status;
+    for (uint32_t i = 0; i < pipeline->n_bindings; i++)
+        accesses[i] = access_of(bindings[i].range.buffer, &extents[i], bindings[i].access);
     if ((status = begin_first_stage(program)) ||
         (status = synchronize(program, accesses, pipeline->n_bindings,
                               VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT)))
@@ -353,41 +304,21 @@ enum status gpu_program_dispatch(gpu_program *program, const gpu_pipeline *pipel
 static enum status record_copy(gpu_program *program, const struct gpu_range *from,
                                const struct gpu_range *to)
 {
-    struct access accesses[2] = {{.access = GPU_READ}, {.access = GPU_WRITE}};
-    struct vk_span *read = &accesses[0].span, *write = &accesses[1].span;
-    char why[128];
-    if (!from || !to)
-        return log_error(log_of(program), ERROR_ARGUMENT, "program %s: a copy without a range",
-                         program->name);
-    struct gpu_range sized_from = *from, sized_to = *to;
-    if (from->size == 0)
-        sized_from.size = to->size;
-    if (!resolve(&sized_from, 4, UINT64_MAX, read, why))
-        return log_error(log_of(program), ERROR_ARGUMENT, "program %s: copy from buffer %s: %s",
-                         program->name, from->buffer ? from->buffer->name : "NULL", why);
-    if (to->size == 0)
-        sized_to.size = read->end - read->begin;
-    if (!resolve(&sized_to, 4, UINT64_MAX, write, why))
-        return log_error(log_of(program), ERROR_ARGUMENT, "program %s: copy to buffer %s: %s",
-                         program->name, to->buffer ? to->buffer->name : "NULL", why);
-    const VkBufferCopy region = {read->begin, write->begin, read->end - read->begin};
-    if (write->end - write->begin != region.size)
-        return log_error(log_of(program), ERROR_ARGUMENT,
-                         "program %s: copy of %llu bytes of buffer %s to %llu of %s", program->name,
-                         (unsigned long long)region.size, from->buffer->name,
-                         (unsigned long long)(write->end - write->begin), to->buffer->name);
-    if (read->buffer == write->buffer && read->begin < write->end && write->begin < read->end)
-        return log_error(log_of(program), ERROR_ARGUMENT,
-                         "program %s: copy within buffer %s overlaps itself", program->name,
-                         from->buffer->name);
-    accesses[0].buffer = from->buffer;
-    accesses[1].buffer = to->buffer;
-    enum status status = begin_first_stage(program);
+    struct gpu_extent extents[2];
+    enum status status = gpu_check_copy(log_of(program), program->name, from, to, extents);
+    if (status)
+        return status;
+    const struct access accesses[2] = {access_of(from->buffer, &extents[0], GPU_READ),
+                                       access_of(to->buffer, &extents[1], GPU_WRITE)};
+    const VkBufferCopy region = {extents[0].begin, extents[1].begin,
+                                 extents[0].end - extents[0].begin};
+    status = begin_first_stage(program);
     if (!status)
         status = synchronize(program, accesses, 2, VK_PIPELINE_STAGE_TRANSFER_BIT);
     if (status)
         return status;
-    program->device->vk.vkCmdCopyBuffer(program->commands, read->buffer, write->buffer, 1, &region);
+    program->device->vk.vkCmdCopyBuffer(program->commands, from->buffer->handle, to->buffer->handle,
+                                        1, &region);
     program->counts.copies++;
     return OK;
 }
@@ -407,7 +338,8 @@ enum status gpu_program_end(gpu_program *program)
     if (status)
         return status;
     gpu_device *device = program->device;
-    vk_timers_mark(program);
+    gpu_stages_count(&program->stages, &program->counts);
+    vk_timers_mark(program, program->stages.n_marks);
     if (program->wrote_host)
         vk_host_barrier(device, program->commands);
     program->failed = vk_check(device, device->vk.vkEndCommandBuffer(program->commands),
@@ -448,7 +380,7 @@ void gpu_program_destroy(gpu_device *device, gpu_program **handle)
         device->vk.vkDestroyBufferView(device->handle, program->views[i].handle, NULL);
     free(program->views);
     vk_hazards_deinit(&program->hazards);
-    device->vk.vkDestroyQueryPool(device->handle, program->timers.pool, NULL);
+    device->vk.vkDestroyQueryPool(device->handle, program->timestamps, NULL);
     device->vk.vkDestroyCommandPool(device->handle, program->command_pool, NULL);
     free(program);
 }

@@ -8,11 +8,12 @@
 
 #include <volk.h>
 
-#include "runtime/gpu.h"
+#include "runtime/checks.h"
+#include "runtime/stages.h"
 
 #define VK_NAME_BYTES 64
 #define VK_TEXEL_BYTES 16 /* of the one texel format, R32G32B32A32_UINT */
-#define VK_N_MEMORIES 3 /* enum gpu_memory */
+#define VK_N_MEMORIES 3   /* enum gpu_memory */
 
 /* instance.c: the loader and an instance of our own. Each device has one, so that devices share
  * nothing. The functions are looked up per instance: volk's globals would be those of the last. */
@@ -212,17 +213,6 @@ struct vk_descriptor_pool {
     uint32_t sets_left;
 };
 
-#define VK_MAX_STAGES 64
-#define VK_MAX_MARKS 1024
-
-struct vk_timers {
-    VkQueryPool pool; /* timestamp i: mark i begins; the last one: the end. Timed programs only */
-    const char *names[VK_MAX_STAGES];
-    uint8_t stages[VK_MAX_MARKS]; /* the stage that each mark begins */
-    uint32_t n_stages, n_marks;
-    struct gpu_program_counts counts[VK_MAX_STAGES], at_mark; /* of each stage; of all, last mark */
-};
-
 struct vk_view {
     VkBufferView handle;
     VkBuffer buffer;
@@ -238,7 +228,8 @@ struct gpu_program {
     struct vk_view *views; /* texel buffers that the sets point to */
     uint32_t n_views, views_capacity;
     struct vk_hazards hazards;
-    struct vk_timers timers;
+    VkQueryPool timestamps; /* i: mark i begins; the last one: the end. Timed programs only */
+    struct gpu_stages stages;
     VkPipeline bound;
     struct gpu_program_counts counts;
     uint64_t last_ticket;
@@ -253,7 +244,7 @@ enum status vk_program_check(const gpu_program *program);
 
 /* timers.c */
 enum status vk_timers_create(gpu_program *program);
-/* The timestamp that ends one mark and begins the next. */
-void vk_timers_mark(gpu_program *program);
+/* The timestamp that ends one mark and begins the next, which is number `mark`. */
+void vk_timers_mark(gpu_program *program, uint32_t mark);
 
 #endif
