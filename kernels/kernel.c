@@ -137,7 +137,8 @@ void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_b
         bindings[i].access = reads(access[i])   ? GPU_READ
                              : access[i] == 'o' ? GPU_WRITE
                                                 : GPU_READ_WRITE;
-        if (ranges[i].buffer)
+        bindings[i].unused = !ranges[i].buffer;
+        if (!bindings[i].unused)
             continue;
         /* A shader declares it as written, and validation believes the declaration: it goes where
          * this dispatch writes anyway. */

@@ -9,6 +9,9 @@
  * Lifetime: destroy in reverse order of creation; every destroy accepts NULL and a pointer to NULL,
  * and nulls the handle. A program holds no reference to what it uses: buffers and pipelines must
  * outlive it. A program or buffer that is still in flight is waited for before it is destroyed.
+ *
+ * In a browser nothing can wait: gpu_wait and gpu_buffer_read answer ERROR_AGAIN instead, and the
+ * caller returns to the browser before it asks again.
  */
 #ifndef STAPES_RUNTIME_GPU_H
 #define STAPES_RUNTIME_GPU_H
@@ -123,7 +126,8 @@ uint64_t gpu_buffer_size(const gpu_buffer *buffer);
  * submit is seen by it; what a program wrote is there once its ticket is done. */
 void *gpu_buffer_map(gpu_buffer *buffer);
 /* Blocking copies for tests, tools and set-up, through a staging buffer. Never in a steady state.
- */
+ * WebGPU: writes are words, in the order of submits; only mapped buffers can be read
+ * (ERROR_UNSUPPORTED), ERROR_AGAIN while something is in flight. */
 enum status gpu_buffer_write(gpu_device *device, gpu_buffer *buffer, uint64_t offset,
                              const void *data, uint64_t bytes);
 enum status gpu_buffer_read(gpu_device *device, gpu_buffer *buffer, uint64_t offset, void *data,
@@ -142,6 +146,7 @@ enum gpu_access { GPU_READ = 1, GPU_WRITE = 2, GPU_READ_WRITE = 3 };
 struct gpu_binding {
     struct gpu_range range;
     enum gpu_access access;
+    bool unused; /* declared by the shader, not touched here: a body may bind another range */
 };
 
 /* The code of a pipeline, in the language of the body that was built. */
@@ -207,7 +212,8 @@ enum status gpu_program_times(gpu_program *program, const char **names, double *
 
 /* *done: whether everything up to `ticket` has finished. Never blocks. */
 enum status gpu_done(gpu_device *device, uint64_t ticket, bool *done);
-/* ERROR_DEVICE after timeout_ns (UINT64_MAX: none) or when the device was lost. */
+/* ERROR_DEVICE after timeout_ns (UINT64_MAX: none) or when the device was lost. WebGPU
+ * never waits: ERROR_AGAIN (not logged) if the ticket is not done. */
 enum status gpu_wait(gpu_device *device, uint64_t ticket, uint64_t timeout_ns);
 
 #endif
