@@ -44,6 +44,7 @@ void plan_destroy(struct plan **plan)
     struct plan *p = plan ? *plan : NULL;
     if (!p)
         return;
+    plan_end(p);
     for (uint32_t i = 0; i < p->n_loads; i++) {
         gpu_buffer_destroy(p->device, &p->loads[i].planes[0]);
         gpu_buffer_destroy(p->device, &p->loads[i].planes[1]);
@@ -184,7 +185,7 @@ static enum status add_piece(struct plan *plan, const struct tensor *tensor, uin
     if (!pieces)
         return log_error(&plan->log, ERROR_MEMORY, "%s: out of memory", source_path(plan->source));
     plan->pieces = pieces;
-    pieces[plan->n_pieces++] = (struct piece){tensor, dst_row};
+    pieces[plan->n_pieces++] = (struct piece){.tensor = tensor, .dst_row = dst_row};
     return OK;
 }
 
@@ -206,7 +207,8 @@ static enum status add_load(struct plan *plan, struct load load)
     for (int i = 0; i < 2; i++)
         plan->device_bytes += align_up(load.row_bytes[i] * load.rows, GPU_OFFSET_ALIGNMENT);
     for (uint32_t i = 0; i < load.n_pieces; i++) {
-        const struct piece *piece = &plan->pieces[load.first_piece + i];
+        struct piece *piece = &plan->pieces[load.first_piece + i];
+        piece->load = plan->n_loads;
         plan->file_bytes += piece->tensor->bytes;
         plan->largest_row = MAX(plan->largest_row, piece_row_bytes(&load, piece));
     }

@@ -18,7 +18,7 @@
 struct plan;
 
 /* A weight matrix on the device, in the layout of kernels/params.h. The ranges are set when
- * plan_run has returned. */
+ * plan_run or plan_end has returned. */
 struct weight {
     enum tensor_type type;
     uint32_t rows, k;
@@ -41,7 +41,8 @@ void plan_destroy(struct plan **plan);
  * taps] (a convolution) and is laid out as [rows, taps, k / taps]. Trailing dimensions of 1 are
  * ignored (1x1 convolutions). in_proj_weight / out_proj.weight that are absent are joined from
  * in_projs.{i}.weight / out_projs.{i}.weight. ERROR_FORMAT if missing or misshapen: tensor, file,
- * shapes expected and found. `out` must stay valid until plan_run has returned. */
+ * shapes expected and found. `out` must stay valid until plan_run or plan_end has
+ * returned. */
 enum status plan_matrix(struct plan *plan, const char *name, uint32_t rows, uint32_t k,
                         uint32_t taps, uint32_t flags, struct weight *out);
 /* Several tensors of the same type and width, one below the other; `names` are used during the
@@ -74,8 +75,27 @@ struct plan_progress {
     bool (*report)(void *user, uint64_t done_bytes, uint64_t total_bytes);
     void *user;
 };
-/* ERROR_DEVICE_MEMORY before anything is read if the device has not enough: says needed and there.
- */
+/* Phase two, waiting for the device where need be. ERROR_DEVICE_MEMORY before anything is read if
+ * the device has not enough: says needed and there. */
 enum status plan_run(struct plan *plan, const struct plan_progress *progress);
+
+/* Phase two in steps, for callers that must not wait; plan_run is made of the same ones. Tensors
+ * are read in the order in which they lie in the files. plan_begin makes the ring and the places on
+ * the device. */
+enum status plan_begin(struct plan *plan);
+/* Fills what is left of one segment at most, and hands it to the device. ERROR_AGAIN, silently, if
+ * the device still reads the segment that comes next, or source_read says so, because the bytes are
+ * not there yet: to be called again when either may have changed. *done, set on success: all is
+ * loaded. After another error only plan_end and plan_destroy may follow. */
+enum status plan_step(struct plan *plan, bool *done);
+/* Frees the ring. If all is loaded, the ranges of the weights are set; if not, their places on the
+ * device are freed: a load may be given up after any step. */
+void plan_end(struct plan *plan);
+
+/* Bytes read so far, from plan_begin to plan_end. */
+uint64_t plan_loaded_bytes(const struct plan *plan);
+/* Where the files are still needed between plan_begin and plan_end: nothing before *offset of file
+ * number *file, and no file before that one. False: nowhere. */
+bool plan_needs(const struct plan *plan, uint32_t *file, uint64_t *offset);
 
 #endif
