@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+
+/** @param {number} bytes @returns {string} "34.1 MB" */
+export function megabytes(bytes) {
+    return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** The bar of a model that is being loaded: a segment a shard, and what they are in figures. */
+export class LoadProgress {
+    #element = document.getElementById('load-progress');
+    #bar = document.getElementById('load-bar');
+    #text = document.getElementById('load-text');
+
+    begin() {
+        this.#bar.replaceChildren();
+        this.#text.textContent = 'Opening…';
+        this.#bar.removeAttribute('aria-valuenow');
+        this.#element.hidden = false;
+    }
+
+    end() {
+        this.#element.hidden = true;
+    }
+
+    /** @param {{loadedBytes: number, totalBytes: number, shard: number, shards: number}} progress
+     *      shard counts from 0 */
+    show({ loadedBytes, totalBytes, shard, shards }) {
+        const part = totalBytes > 0 ? loadedBytes / totalBytes : 0;
+        while (this.#bar.childElementCount < Math.max(1, shards))
+            this.#bar.append(document.createElement('i'));
+        [...this.#bar.children].forEach((segment, i) => {
+            const full = Math.max(0, Math.min(1, part * shards - i));
+            segment.style.setProperty('--full', `${full * 100}%`);
+        });
+        const bytes = `${megabytes(loadedBytes)} of ${megabytes(totalBytes)}`;
+        this.#text.textContent = shards > 1
+            ? `Shard ${Math.min(shard + 1, shards)} of ${shards} · ${bytes}` : bytes;
+        this.#bar.setAttribute('aria-valuenow', `${Math.round(part * 100)}`);
+        this.#bar.setAttribute('aria-valuetext', this.#text.textContent);
+    }
+}
