@@ -7,6 +7,7 @@
 //!include ring
 //!include kv_read
 
+@id(2) override SHARE: u32 = 8u; // no part has more ring slots
 @id(3) override QUERIES: u32 = 1u; // of one slot, one after the other
 
 @group(0) @binding(1) var<storage, read> q: array<f32>;
@@ -113,7 +114,7 @@ fn add_values(query: Query, first: u32, n: u32, to: u32, shrink: f32, scale: f32
     for (var u = 0u; u < units; u++) {
         let d = u * kv_unit(KV_TYPE);
         var acc = Quads();
-        if (shrink > 0.0) {
+        if (SHARE > ROOM && shrink > 0.0) {
             acc = kv_shrink(Quads(load(to, d), load(to, d + 4u), load(to, d + 8u),
                                   load(to, d + 12u)), shrink);
         }
