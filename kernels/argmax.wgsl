@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of argmax.comp: an invocation a slot. NaN never wins; where nothing is above LEAST, index 0 is
-// told with the margin ARGMAX_NOTHING.
+// Twin of argmax.comp: an invocation a slot. NaN never wins; where nothing is above LEAST, index 0
+// is told with the margin ARGMAX_NOTHING.
 //!include common
 //!include state
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of argmax_wg.comp: a workgroup a slot. NaN never wins, and index 0 does where nothing is above
-// LEAST. A slot that makes no step still reaches every barrier: what a buffer holds is not uniform.
+// Twin of argmax_wg.comp: a workgroup a slot. NaN never wins, and index 0 does where nothing is
+// above LEAST. A slot that makes no step still reaches every barrier: what a buffer holds is not
+// uniform.
 //!include common
 //!include state
 

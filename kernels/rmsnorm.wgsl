@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of rmsnorm.comp: `parts` invocations a column, which all make its sum and share its elements.
+// Twin of rmsnorm.comp: `parts` invocations a column, which all make its sum and share its
+// elements.
 //!include common
 
 @id(1) override parts: u32 = 1u;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of common.glsl: what all shaders share. Loads of packed words, and elementary functions whose
-// error is known on every device (the built-in exp may be off by 3 + 2 |x| units). WGSL has no
-// `precise`: where the order of operations matters, fma or exact products leave no choice.
+// Twin of common.glsl: what all shaders share. Loads of packed words, and elementary functions
+// whose error is known on every device (the built-in exp may be off by 3 + 2 |x| units). WGSL has
+// no `precise`: where the order of operations matters, fma or exact products leave no choice.
 //!include params
 
 @id(0) override local_size: u32 = 64u;

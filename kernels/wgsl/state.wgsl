@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of state.glsl: the state of the slots, read only, at binding 0, and the positions of a call's
-// columns.
+// Twin of state.glsl: the state of the slots, read only, at binding 0, and the positions of a
+// call's columns.
 
 @group(0) @binding(0) var<storage, read> state: array<u32>;
 
