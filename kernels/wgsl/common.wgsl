@@ -52,7 +52,8 @@ fn expm1_reduce(x: f32) -> Expm1 {
 // within 2 ulp; 0 below -87, at most exp(88)
 fn exp_f32(x: f32) -> f32 {
     let e = expm1_reduce(clamp(x, -87.0, 88.0));
-    return select(fma(e.scale, e.value, e.scale), 0.0, x < -87.0);
+    // as fma(scale, value, scale), but for products that are flushed to zero
+    return select(e.scale * (e.value + 1.0), 0.0, x < -87.0);
 }
 
 fn expm1_f32(x: f32) -> f32 {
