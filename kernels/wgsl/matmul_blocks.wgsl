@@ -2,38 +2,16 @@
 //
 // What the plain form of matmul multiplies of the block types.
 //!include matmul_tile
-//!include heads
+//!include matmul_heads
 
 // sums += quads `quad` and, of nibbles, quad + 4 of a row's block, which `word` has
 fn multiply_word(word: u32, quad: u32, block: u32, head: vec4<u32>, v: mat4x4<f32>,
                  behind: mat4x4<f32>, sums: vec4<f32>) -> vec4<f32> {
-    var w = unpack_quad(word, quad, head);
-    if (PARTS > 1u) {
-        w *= block_step(head, block, 0u);
-    }
-    var s = dot_columns(w, v, sums);
+    let s = dot_columns(unpack_scaled(word, quad, block, head), v, sums);
     if (NIBBLES) {
-        w = unpack_quad(word, quad + 4u, head);
-        if (PARTS > 1u) {
-            w *= block_step(head, block, 1u);
-        }
-        s = dot_columns(w, behind, s);
+        return dot_columns(unpack_scaled(word, quad + 4u, block, head), behind, s);
     }
     return s;
-}
-
-// what the sums of a block add to those of a row
-fn add_block(head: vec4<u32>, block: u32, sums: vec4<f32>, x_sums: vec4<f32>,
-             row_sums: vec4<f32>) -> vec4<f32> {
-    var step = 1.0;
-    if (PARTS == 1u) {
-        step = block_step(head, block, 0u);
-    }
-    let a = fma(vec4<f32>(step), sums, row_sums);
-    if (MINIMA) {
-        return fma(vec4<f32>(block_min(head, block)), x_sums, a);
-    }
-    return a;
 }
 
 fn multiply(row: vec4<u32>, x_at: vec4<u32>) -> mat4x4<f32> {

@@ -18,7 +18,8 @@ fn load_w(at: u32) -> vec4<f32> {
 }
 
 // acc += quad i of the rows times n elements of the columns
-fn multiply_quad(w_at: vec4<u32>, x_at: vec4<u32>, i: u32, n: u32, acc: mat4x4<f32>) -> mat4x4<f32> {
+fn multiply_quad(w_at: vec4<u32>, x_at: vec4<u32>, i: u32, n: u32,
+                 acc: mat4x4<f32>) -> mat4x4<f32> {
     let v = load_columns(x_at, 4u * i, n);
     let at = w_at + i * QUAD_WORDS;
     var a = acc;

@@ -47,20 +47,6 @@ fn load_columns(x_at: vec4<u32>, e: u32, n: u32) -> mat4x4<f32> {
     return v;
 }
 
-// sums: one a column
-fn dot_columns(w: vec4<f32>, v: mat4x4<f32>, sums: vec4<f32>) -> vec4<f32> {
-    var s = sums;
-    s.x = dot_fma(w, v[0], s.x);
-    if (COLS > 1u) {
-        s.y = dot_fma(w, v[1], s.y);
-    }
-    if (COLS > 2u) {
-        s.z = dot_fma(w, v[2], s.z);
-        s.w = dot_fma(w, v[3], s.w);
-    }
-    return s;
-}
-
 @compute @workgroup_size(local_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let lane = local & ((1u << LANES_LOG2) - 1u);

@@ -18,6 +18,20 @@ fn dot_fma(w: vec4<f32>, v: vec4<f32>, sum: f32) -> f32 {
     return fma(w.w, v.w, fma(w.z, v.z, fma(w.y, v.y, fma(w.x, v.x, sum))));
 }
 
+// sums, one a column, plus four elements of a row times those of up to four columns
+fn dot_columns(w: vec4<f32>, v: mat4x4<f32>, sums: vec4<f32>) -> vec4<f32> {
+    var s = sums;
+    s.x = dot_fma(w, v[0], s.x);
+    if (COLS > 1u) {
+        s.y = dot_fma(w, v[1], s.y);
+    }
+    if (COLS > 2u) {
+        s.z = dot_fma(w, v[2], s.z);
+        s.w = dot_fma(w, v[3], s.w);
+    }
+    return s;
+}
+
 // row: of the output, slot and t: of the column; odd is what the second row of a gated pair gave
 fn finish(row: u32, slot: u32, t: u32, even: f32, odd: f32) {
     let o = p.row_offset + row;

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+//!include matmul_wg_blocks
+//!include halves_nibbles
+const TYPE = TYPE_Q4_0;
