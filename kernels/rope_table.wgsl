@@ -35,7 +35,7 @@ fn multiply_high(m: u32, n: u32) -> u32 {
     return (m >> 16u) * (n >> 16u) + (cross >> 16u) + (middle >> 16u);
 }
 
-// (cos a, sin a) for 0 <= a < 2^60, within 1e-7: the built-in functions may be off by 2^-11, and by
+// (cos a, sin a) for 0 <= a < 2^60, within 1.2e-7: the built-in functions may be off by 2^-11, and by
 // anything for large a. a = m 2^e exactly; the bits of 1 / (2 pi) from weight 2^-(e + 1) on, times
 // m, give the fraction of a turn with 40 bits behind the point (Payne and Hanek). All of that is
 // integers, so the compiler cannot take the rounded a for anything else.
