@@ -137,12 +137,11 @@ void kernel_bind(enum kernel_id id, const struct gpu_range *ranges, struct gpu_b
         bindings[i].access = reads(access[i])   ? GPU_READ
                              : access[i] == 'o' ? GPU_WRITE
                                                 : GPU_READ_WRITE;
-        bindings[i].unused = !ranges[i].buffer;
-        if (!bindings[i].unused)
+        if (ranges[i].buffer)
             continue;
         /* A shader declares it as written, and validation believes the declaration: it goes where
          * this dispatch writes anyway. */
         bindings[i].range = reads(access[i]) ? ranges[0] : *written;
-        bindings[i].access = GPU_READ;
+        bindings[i].access = GPU_UNUSED;
     }
 }

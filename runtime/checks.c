@@ -86,7 +86,7 @@ enum status gpu_check_dispatch(const gpu_device *device, const char *program,
                          pipeline ? pipeline->name : "NULL");
     for (uint32_t i = 0; i < pipeline->n_bindings; i++) {
         const struct gpu_binding *binding = &bindings[i];
-        if (binding->access < GPU_READ || binding->access > GPU_READ_WRITE)
+        if (binding->access < GPU_READ || binding->access > GPU_UNUSED)
             return log_error(log, ERROR_ARGUMENT, "program %s, pipeline %s, binding %u: access %d",
                              program, pipeline->name, i, (int)binding->access);
         if (!resolve(&binding->range, GPU_OFFSET_ALIGNMENT, max_bytes, &extents[i], why))

@@ -141,12 +141,13 @@ struct gpu_range {
     uint64_t size;
 };
 
-enum gpu_access { GPU_READ = 1, GPU_WRITE = 2, GPU_READ_WRITE = 3 };
+/* GPU_UNUSED: the shader declares the binding but does not touch it in this dispatch; the range is what
+ * a body without a better idea binds. */
+enum gpu_access { GPU_READ = 1, GPU_WRITE = 2, GPU_READ_WRITE = 3, GPU_UNUSED = 4 };
 
 struct gpu_binding {
     struct gpu_range range;
     enum gpu_access access;
-    bool unused; /* declared by the shader, not touched here: a body may bind another range */
 };
 
 /* The code of a pipeline, in the language of the body that was built. */

@@ -272,8 +272,11 @@ static enum status record_dispatch(gpu_program *program, const gpu_pipeline *pip
                            params, groups, extents);
     if (status || groups[0] == 0 || groups[1] == 0 || groups[2] == 0)
         return status;
-    for (uint32_t i = 0; i < pipeline->n_bindings; i++)
-        accesses[i] = access_of(bindings[i].range.buffer, &extents[i], bindings[i].access);
+    for (uint32_t i = 0; i < pipeline->n_bindings; i++) {
+        const enum gpu_access access =
+            bindings[i].access == GPU_UNUSED ? GPU_READ : bindings[i].access;
+        accesses[i] = access_of(bindings[i].range.buffer, &extents[i], access);
+    }
     if ((status = begin_first_stage(program)) ||
         (status = synchronize(program, accesses, pipeline->n_bindings,
                               VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT)))

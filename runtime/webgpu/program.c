@@ -135,8 +135,8 @@ static enum status check_conflicts(const gpu_program *program, const gpu_pipelin
         for (uint32_t j = 0; j < i; j++) {
             const bool writes = pipeline->written >> i & 1, wrote = pipeline->written >> j & 1;
             const gpu_buffer *buffer = bindings[i].range.buffer;
-            if (bindings[i].unused || bindings[j].unused || buffer != bindings[j].range.buffer ||
-                (!writes && !wrote))
+            if (bindings[i].access == GPU_UNUSED || bindings[j].access == GPU_UNUSED ||
+                buffer != bindings[j].range.buffer || (!writes && !wrote))
                 continue;
             if (writes && wrote &&
                 (extents[i].end <= extents[j].begin || extents[j].end <= extents[i].begin))
@@ -155,7 +155,7 @@ static enum status append_binding(gpu_program *program, const gpu_pipeline *pipe
 {
     const bool writes = pipeline->written >> i & 1;
     const gpu_buffer *buffer = binding->range.buffer;
-    if (binding->unused) {
+    if (binding->access == GPU_UNUSED) {
         buffer = writes ? program->device->unwritten : program->device->unread;
         const uint32_t words[] = {buffer->id, i * GPU_OFFSET_ALIGNMENT / 4,
                                   GPU_OFFSET_ALIGNMENT / 4};
