@@ -191,7 +191,7 @@ static void check_row(struct checker *k, enum kernel_id id, struct row_result *r
 {
     const uint32_t messages = gpu_device_validation_messages(k->device);
     struct prepared p;
-    for (uint32_t index = 0; case_prepare(k->options, id, index, &p); index++) {
+    for (uint32_t index = 0; case_prepare(k->options, id, index, false, &p); index++) {
         if (case_legal(id, &p.c)) {
             result->cases++;
             if (!case_check(k, id, &p, result))

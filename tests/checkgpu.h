@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the parts of checkgpu share: checkgpu.c has the options and walks the rows,
- * checkgpu_case.c runs a case and compares it, checkgpu_bench.c times one, checkgpu_roofs.c
- * measures what the device can do at most, checkgpu_report.c prints.
+ * checkgpu_case.c makes and compares a case, checkgpu_run.c runs one, checkgpu_bench.c times one,
+ * checkgpu_roofs.c measures what the device can do at most, checkgpu_report.c prints.
  */
 #ifndef STAPES_TESTS_CHECKGPU_H
 #define STAPES_TESTS_CHECKGPU_H
@@ -61,22 +61,34 @@ struct prepared {
 uint64_t case_seed(uint64_t seed, enum kernel_id id, uint32_t index);
 /* Whether row `id` may run with these parameters. */
 bool case_legal(enum kernel_id id, const struct kernel_case *c);
-/* Makes case `index` of row `id` and its expected outputs. False: there is no such case. */
-bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out);
+/* Makes case `index` of row `id` and its expected outputs, with slot 0 alone if `alone`. False: there
+ * is no such case. */
+bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, bool alone,
+                  struct prepared *out);
 void case_free(struct prepared *p);
 /* What case `index` moves and computes, without its reference; negative bytes: it is not legal for
  * this row. False: the row has no case of this number. */
 bool case_cost(const struct options *o, enum kernel_id id, uint32_t index, double *bytes,
                double *flops);
 
-/* Runs row `id` on a prepared case and tells what is wrong with what it wrote. */
-bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,
-                struct row_result *result);
+/* Tells what is wrong with what row `id` wrote, guards included: image is what p->before became. */
+bool case_judge(const struct checker *k, enum kernel_id id, const struct prepared *p,
+                const uint32_t *image, struct row_result *result);
+/* What slot 0 alone writes (case `one`, made from the same image) must be there, bit for bit, when
+ * all slots ran; and it must write what the reference does. */
+bool case_judge_alone(const struct checker *k, enum kernel_id id, const struct prepared *p,
+                      const uint32_t *full, const struct prepared *one, const uint32_t *image);
 /* The same of binding b, whose contents are at `got`, for a run of one's own. */
 bool case_compare(const struct checker *k, enum kernel_id id, const struct prepared *p, uint32_t b,
                   const uint32_t *got, struct row_result *result);
 void case_failed(const struct checker *k, enum kernel_id id, const struct prepared *p,
                  const char *what);
+
+/* --- Running (checkgpu_run.c) ----------------------------------------------------------------- */
+
+/* Runs row `id` on a prepared case and on its slot 0 alone, and judges both. */
+bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,
+                struct row_result *result);
 enum status checker_pipeline(struct checker *k, enum kernel_id id, const struct kernel_plan *plan,
                              gpu_pipeline **out);
 void checker_drop_pipelines(struct checker *k);

@@ -320,7 +320,7 @@ static bool check_and_time(struct checker *k, const struct copies *copies, const
     struct prepared own;
     if (!kernel_rounds(id))
         return case_check(k, id, p, &checked) && time_row(k, copies, p, id, out);
-    if (!case_prepare(k->options, id, p->index, &own))
+    if (!case_prepare(k->options, id, p->index, false, &own))
         return false;
     const bool good = case_check(k, id, &own, &checked) && time_row(k, copies, &own, id, out);
     case_free(&own);
@@ -416,7 +416,7 @@ bool bench_base(struct checker *k, const struct roofs *roofs, const kernel_set *
             }
             any |= wanted[i];
         }
-        if (!any || !case_prepare(k->options, base, index, &p))
+        if (!any || !case_prepare(k->options, base, index, false, &p))
             continue;
         if (case_fits(k, &p))
             good &= bench_case(k, roofs, set, base, wanted, &p, results);
@@ -428,7 +428,7 @@ bool bench_base(struct checker *k, const struct roofs *roofs, const kernel_set *
     if (index > CASE_BENCH)
         return good;
     const uint32_t largest = largest_case(k->options, base);
-    if (case_prepare(k->options, base, largest, &p)) {
+    if (case_prepare(k->options, base, largest, false, &p)) {
         good = bench_case(k, roofs, set, base, run, &p, results);
         case_free(&p);
     }

@@ -159,10 +159,8 @@ static bool narrow(enum kernel_id id, struct kernel_case *c)
     return true;
 }
 
-/* Makes a case, with slot 0 alone if `alone`, and has the reference compute it; false where there
- * is no such case. */
-static bool prepare(const struct options *o, enum kernel_id id, uint32_t index, bool alone,
-                    struct prepared *out)
+bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, bool alone,
+                  struct prepared *out)
 {
     const char *access = kernel_table[id].access;
     if (!make_case(o, id, index, out))
@@ -179,90 +177,6 @@ static bool prepare(const struct options *o, enum kernel_id id, uint32_t index, 
     out->before = make_image(c, &out->layout);
     references[id].ref(c);
     return true;
-}
-
-bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out)
-{
-    return prepare(o, id, index, false, out);
-}
-
-enum status checker_pipeline(struct checker *k, enum kernel_id id, const struct kernel_plan *plan,
-                             gpu_pipeline **out)
-{
-    for (uint32_t i = 0; i < k->n_pipelines; i++) {
-        const struct pipeline *p = &k->pipelines[i];
-        if (p->n_spec == plan->n_spec && !memcmp(p->spec, plan->spec, plan->n_spec * 4)) {
-            *out = p->pipeline;
-            return OK;
-        }
-    }
-    struct pipeline *grown = realloc(k->pipelines, (k->n_pipelines + 1) * sizeof(*grown));
-    if (!grown)
-        return ERROR_MEMORY;
-    k->pipelines = grown;
-    struct pipeline *p = &grown[k->n_pipelines];
-    *p = (struct pipeline){.n_spec = plan->n_spec};
-    memcpy(p->spec, plan->spec, sizeof(p->spec));
-    enum status status = kernel_pipeline_create(k->device, id, plan, &p->pipeline);
-    if (status)
-        return status;
-    k->n_pipelines++;
-    *out = p->pipeline;
-    return OK;
-}
-
-void checker_drop_pipelines(struct checker *k)
-{
-    for (uint32_t i = 0; i < k->n_pipelines; i++)
-        gpu_pipeline_destroy(k->device, &k->pipelines[i].pipeline);
-    free(k->pipelines);
-    k->pipelines = NULL;
-    k->n_pipelines = 0;
-}
-
-static enum status grow_buffer(struct checker *k, uint64_t bytes)
-{
-    const struct gpu_buffer_params params = {.name = "case", .size_bytes = MAX(bytes, 1u << 20)};
-    if (k->buffer && gpu_buffer_size(k->buffer) >= bytes)
-        return OK;
-    gpu_buffer_destroy(k->device, &k->buffer);
-    return gpu_buffer_create(k->device, &params, &k->buffer);
-}
-
-/* Runs row `id` on an image of all bindings and overwrites it with what is there afterwards. */
-static enum status run(struct checker *k, enum kernel_id id, const struct kernel_case *c,
-                       const struct layout *layout, uint32_t *image)
-{
-    const struct kernel_info *info = &kernel_table[id];
-    struct kernel_plan plan = {.n_spec = 0};
-    struct gpu_range ranges[GPU_MAX_BINDINGS] = {{0}};
-    struct gpu_binding bindings[GPU_MAX_BINDINGS];
-    gpu_pipeline *pipeline;
-    gpu_program *program = NULL;
-    uint64_t ticket;
-    enum status status;
-
-    info->plan(c->params.bytes, &plan);
-    if ((status = grow_buffer(k, layout->bytes)) ||
-        (status = checker_pipeline(k, id, &plan, &pipeline)) ||
-        (status = gpu_buffer_write(k->device, k->buffer, 0, image, layout->bytes)))
-        return status;
-    /* The guard behind is part of the range: drivers that drop accesses beyond it would hide them.
-     */
-    for (uint32_t b = 0; b < layout->n; b++)
-        if (c->words[b])
-            ranges[b] = (struct gpu_range){k->buffer, layout->offset[b],
-                                           (uint64_t)c->words[b] * 4 + GUARD_BYTES};
-    kernel_bind(id, ranges, bindings);
-    if ((status = gpu_program_begin(k->device, info->name, false, &program)))
-        return status;
-    if (!(status =
-              gpu_program_dispatch(program, pipeline, bindings, c->params.bytes, plan.groups)) &&
-        !(status = gpu_program_end(program)) && !(status = gpu_program_submit(program, &ticket)) &&
-        !(status = gpu_wait(k->device, ticket, UINT64_MAX)))
-        status = gpu_buffer_read(k->device, k->buffer, 0, image, layout->bytes);
-    gpu_program_destroy(k->device, &program);
-    return status;
 }
 
 /* Where a buffer differs: 64 columns, each a part of the buffer, at most 8 lines. */
@@ -385,26 +299,29 @@ static bool guards_intact(const struct layout *layout, const struct kernel_case 
     return true;
 }
 
-/* What slot 0 alone writes must be there, bit for bit, when all slots ran; and it must write what
- * the reference does. */
-static bool check_alone(struct checker *k, enum kernel_id id, const struct prepared *p,
-                        const uint32_t *full)
+bool case_judge(const struct checker *k, enum kernel_id id, const struct prepared *p,
+                const uint32_t *image, struct row_result *result)
+{
+    char what[128];
+    bool good = true;
+    for (uint32_t b = 0; b < p->layout.n; b++)
+        if (p->c.words[b] && !p->c.careless[b])
+            good &= case_compare(k, id, p, b, image + p->layout.offset[b] / 4, result);
+    if (!guards_intact(&p->layout, &p->c, image, what, sizeof(what))) {
+        case_failed(k, id, p, what);
+        good = false;
+    }
+    return good;
+}
+
+bool case_judge_alone(const struct checker *k, enum kernel_id id, const struct prepared *p,
+                      const uint32_t *full, const struct prepared *one, const uint32_t *image)
 {
     const struct layout *layout = &p->layout;
-    struct prepared one;
-    if (!prepare(k->options, id, p->index, true, &one))
-        return true;
-    uint32_t *image = malloc(layout->bytes);
-    if (!image)
-        out_of_memory();
-    memcpy(image, p->before, layout->bytes);
-    bool same = run(k, id, &one.c, layout, image) == OK;
-    if (!same)
-        case_failed(k, id, p, "one slot alone did not run");
-    for (uint32_t b = 0; same && b < layout->n; b++) {
+    for (uint32_t b = 0; b < layout->n; b++) {
         if (p->c.careless[b])
             continue;
-        const uint32_t *want = one.c.data[b];
+        const uint32_t *want = one->c.data[b];
         for (uint32_t i = 0; i < p->c.words[b]; i++) {
             const uint64_t at = layout->offset[b] / 4 + i;
             const bool untouched = image[at] == p->before[at] && want[i] == p->before[at];
@@ -415,38 +332,8 @@ static bool check_alone(struct checker *k, enum kernel_id id, const struct prepa
                      "binding %u[%u]: slot 0 alone gives %08x, among others %08x", b, i, image[at],
                      full[at]);
             case_failed(k, id, p, what);
-            same = false;
-            break;
+            return false;
         }
     }
-    free(image);
-    case_free(&one);
-    return same;
-}
-
-bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,
-                struct row_result *result)
-{
-    char what[128];
-    bool good = true;
-    uint32_t *image = malloc(p->layout.bytes);
-    if (!image)
-        out_of_memory();
-    memcpy(image, p->before, p->layout.bytes);
-    if (run(k, id, &p->c, &p->layout, image) != OK) {
-        case_failed(k, id, p, "did not run");
-        free(image);
-        return false;
-    }
-    for (uint32_t b = 0; b < p->layout.n; b++)
-        if (p->c.words[b] && !p->c.careless[b])
-            good &= case_compare(k, id, p, b, image + p->layout.offset[b] / 4, result);
-    if (!guards_intact(&p->layout, &p->c, image, what, sizeof(what))) {
-        case_failed(k, id, p, what);
-        good = false;
-    }
-    if (good)
-        good = check_alone(k, id, p, image);
-    free(image);
-    return good;
+    return true;
 }
