@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+//
+// checkgpu for WebGPU: the same cases, seeds and references, through Dawn.
+
+import { parseArgs } from 'node:util';
+
+import { whyNoDawn } from './dawn.mjs';
+import { checkKernels } from './kernel_checks.mjs';
+
+const USAGE = `usage: checkgpu.mjs --wasm FILE [--kernel PATTERN] [--seed N]
+  --wasm FILE       checkgpu.wasm of a build
+  --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])
+  --seed N          of the generated cases (0 to 2^64 - 1)
+exit status: 0 all passed, 1 a failure, 2 wrong usage, 77 no device
+`;
+
+function parse() {
+    const { values } = parseArgs({ options: { wasm: { type: 'string' }, kernel: { type: 'string' },
+        seed: { type: 'string', default: '1' }, help: { type: 'boolean' } } });
+    if (values.help) {
+        process.stdout.write(USAGE);
+        process.exit(0);
+    }
+    if (!values.wasm) {
+        throw new Error('--wasm is missing');
+    }
+    if (!/^\d{1,20}$/.test(values.seed) || BigInt(values.seed) >= 1n << 64n) {
+        throw new Error(`--seed wants a number from 0 to 2^64 - 1, not '${values.seed}'`);
+    }
+    return { ...values, seed: BigInt(values.seed) };
+}
+
+let last = performance.now();
+
+function printRow({ name, cases, failures, worst, worstAt }) {
+    const ms = performance.now() - last;
+    last += ms;
+    const outcome = failures > 0 || cases === 0 ? 'FAILED' : 'passed';
+    console.log(`${name.padEnd(18)} ${String(cases).padStart(3)} cases ${outcome} ` +
+        `${ms.toFixed(0).padStart(6)} ms, at most ${worst.toFixed(2)} of the tolerance${worst > 0 ? `: ${worstAt}` : ''}`);
+}
+
+let options;
+try {
+    options = parse();
+} catch (error) {
+    process.stderr.write(`checkgpu.mjs: ${error.message}\n${USAGE}`);
+    process.exit(2);
+}
+const why = await whyNoDawn();
+if (why) {
+    process.stderr.write(`checkgpu.mjs: ${why}\n`);
+    process.exit(77);
+}
+const { rows, skipped } = await checkKernels({ ...options, onRow: printRow,
+    onDevice: (device) => console.log(`checkgpu: ${device}, seed ${options.seed}`) });
+const failed = rows.filter((r) => r.failures > 0 || r.cases === 0);
+console.log(`checkgpu: ${rows.length - failed.length} passed, ${failed.length} failed, ` +
+    `${skipped.length} skipped`);
+process.exitCode = failed.length > 0 ? 1 : 0;

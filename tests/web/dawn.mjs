@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+//
+// WebGPU in Node: Dawn on SwiftShader, the driver that comes with Chromium, unless VK_ICD_FILENAMES
+// names another one.
+
+import { existsSync } from 'node:fs';
+
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+/**
+ * Why there is no WebGPU here; undefined if there is.
+ * @returns {Promise<string|undefined>}
+ */
+export async function whyNoDawn() {
+    if (!process.env.VK_ICD_FILENAMES && !existsSync(SWIFTSHADER)) {
+        return `${SWIFTSHADER} is missing: third_party/install.sh test installs it`;
+    }
+    try {
+        await import('webgpu');
+    } catch (error) {
+        return `the npm package webgpu is missing (third_party/install.sh test): ${error.message}`;
+    }
+    return undefined;
+}
+
+const instances = []; // what was made from one crashes when it is collected
+
+/**
+ * @param {string[]} [options] of Dawn
+ * @returns {Promise<GPU>} what a browser calls navigator.gpu
+ */
+export async function openDawn(options = []) {
+    process.env.VK_ICD_FILENAMES ??= SWIFTSHADER;
+    const { create } = await import('webgpu');
+    instances.push(create(['backend=vulkan', ...options]));
+    return instances.at(-1);
+}
