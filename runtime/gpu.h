@@ -213,8 +213,8 @@ enum status gpu_program_times(gpu_program *program, const char **names, double *
 
 /* *done: whether everything up to `ticket` has finished. Never blocks. */
 enum status gpu_done(gpu_device *device, uint64_t ticket, bool *done);
-/* ERROR_DEVICE after timeout_ns (UINT64_MAX: none) or when the device was lost. WebGPU
- * never waits: ERROR_AGAIN (not logged) if the ticket is not done. */
+/* ERROR_DEVICE after timeout_ns (UINT64_MAX: none) or when the device was lost. A body that cannot
+ * wait (a browser's) returns ERROR_AGAIN, silently, where `ticket` is not done. */
 enum status gpu_wait(gpu_device *device, uint64_t ticket, uint64_t timeout_ns);
 
 #endif

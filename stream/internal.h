@@ -122,8 +122,10 @@ struct stapes_model {
     uint32_t last_flags, last_step;
     void *dump_scratch;
 
+    struct source *source; /* NULL once loaded */
+    bool loading;          /* phase two is under way */
     uint64_t file_bytes;
-    double load_seconds;
+    double begin_seconds, load_seconds;
 };
 
 /* model.c */
@@ -135,6 +137,13 @@ struct model_uses {
 /* stapes_model_open for such uses. It takes uses.capture over, also where it fails. */
 enum status model_open_with(const struct stapes_model_params *params, struct model_uses uses,
                             stapes_model **out);
+/* The same in steps, for callers that must not wait. First the headers, the device and the plan:
+ * ERROR_AGAIN, silently and with nothing left behind, while bytes of a header are not there yet. */
+enum status model_begin(const struct stapes_model_params *params, struct model_uses uses,
+                        stapes_model **out);
+/* Then a step of phase two (plan_step) and, after the last one, the programs. *done, set on
+ * success: the model is open; before that it may only be closed. params->progress is not called. */
+enum status model_load(stapes_model *model, bool *done);
 /* Silence that lets everything said come out. */
 double model_pad_seconds(const stapes_model *model);
 

@@ -107,18 +107,18 @@ static enum status check_tune(const stapes_model *m, enum stapes_tune tune)
 
 /* Phase one: every tensor and every buffer gets its size, and the sum is checked against the
  * device. */
-static enum status plan_model(stapes_model *m, const struct source *source)
+static enum status plan_model(stapes_model *m)
 {
     const struct model_config *c = &m->config;
     struct taps *taps = m->has_taps ? &m->taps : NULL;
     m->lm.kv_type = m->kv_type;
-    enum status status = plan_create(&m->log, m->device, m->kernels, source, &m->plan);
+    enum status status = plan_create(&m->log, m->device, m->kernels, m->source, &m->plan);
     if (status == OK)
         status = mimi_plan(&m->mimi, &c->mimi, m->n_codes, m->slots, m->plan, &m->buffers, taps,
                            &m->log);
     if (status == OK)
-        status = lm_plan(&m->lm, &c->lm, m->n_codes, m->slots, source, m->plan, &m->buffers, taps,
-                         m->device);
+        status = lm_plan(&m->lm, &c->lm, m->n_codes, m->slots, m->source, m->plan, &m->buffers,
+                         taps, m->device);
     if (status == OK && c->lm.dep_q)
         status =
             depformer_plan(&m->depformer, &c->lm, m->slots, m->plan, &m->buffers, taps, m->device);
@@ -140,6 +140,7 @@ static enum status plan_model(stapes_model *m, const struct source *source)
                                              m->slots, &m->buffers, &m->log)))
         return status;
 
+    m->file_bytes = plan_file_bytes(m->plan);
     return buffers_check(&m->buffers, m->device, c->name, plan_device_bytes(m->plan), m->slots);
 }
 
@@ -150,22 +151,19 @@ static bool report_progress(void *user, uint64_t done_bytes, uint64_t total_byte
            params->progress(params->progress_user, done_bytes, total_bytes) != 0;
 }
 
-/* Phase two. */
-static enum status load_model(stapes_model *m, const struct stapes_model_params *params)
+/* Behind phase two: what is computed or recorded. */
+static enum status finish_loading(stapes_model *m)
 {
-    enum status status = buffers_create(&m->buffers, m->device);
-    if (status == OK) {
-        const struct plan_progress progress = {report_progress, (void *)params};
-        m->file_bytes = plan_file_bytes(m->plan);
-        status = plan_run(m->plan, &progress);
-    }
-    if (status == OK)
-        status = mimi_init(&m->mimi, m->device);
+    enum status status = mimi_init(&m->mimi, m->device);
     if (status == OK)
         status = lm_init(&m->lm, m->device);
     if (status == OK)
         status = programs_create(m);
-    return status;
+    if (status)
+        return status;
+    source_close(&m->source);
+    m->load_seconds = now_seconds() - m->begin_seconds;
+    return OK;
 }
 
 static enum status open_device(stapes_model *m, const struct stapes_model_params *params)
@@ -199,10 +197,9 @@ static enum status make_slots(stapes_model *m)
     return OK;
 }
 
-enum status model_open_with(const struct stapes_model_params *params, struct model_uses uses,
-                            stapes_model **out)
+enum status model_begin(const struct stapes_model_params *params, struct model_uses uses,
+                        stapes_model **out)
 {
-    struct source *source = NULL;
     enum status status;
     stapes_model *m = calloc(1, sizeof(*m));
     if (!m) {
@@ -215,7 +212,7 @@ enum status model_open_with(const struct stapes_model_params *params, struct mod
         m->user_log_data = params->log_user;
         m->log = (struct log){forward_log, m};
     }
-    const double start = now_seconds();
+    m->begin_seconds = now_seconds();
     m->slots = params->slots ? params->slots : 1;
     m->has_taps = params->trace != 0;
     m->timed = params->timed != 0;
@@ -228,18 +225,18 @@ enum status model_open_with(const struct stapes_model_params *params, struct mod
         status = log_error(&m->log, ERROR_ARGUMENT, "%u slots: 1 to %u are possible, 1 with trace",
                            m->slots, MAX_SLOTS);
     if (status == OK)
-        status =
-            source_open_beside(&m->log, params->path,
-                               &(struct source_beside){params->mimi, params->tokenizer}, &source);
+        status = source_open_beside(&m->log, params->path,
+                                    &(struct source_beside){params->mimi, params->tokenizer},
+                                    &m->source);
     if (status == OK)
-        status = config_read(&m->log, source, &m->config);
+        status = config_read(&m->log, m->source, &m->config);
     if (status == OK) {
         const struct lm_config *c = &m->config.lm;
         m->n_codes = MAX(c->dep_q, c->n_q - c->dep_q);
         status = check_config(m, params->path);
     }
     if (status == OK)
-        status = tokenizer_open(&m->log, source, &m->tokenizer);
+        status = tokenizer_open(&m->log, m->source, &m->tokenizer);
     if (status == OK)
         status = check_tokenizer(m, params->path);
     if (status == OK)
@@ -247,15 +244,55 @@ enum status model_open_with(const struct stapes_model_params *params, struct mod
     if (status == OK)
         status = open_device(m, params);
     if (status == OK)
-        status = plan_model(m, source);
-    if (status == OK)
-        status = load_model(m, params);
-    source_close(&source);
+        status = plan_model(m);
     if (status) {
         stapes_model_close(&m);
         return status;
     }
-    m->load_seconds = now_seconds() - start;
+    *out = m;
+    return OK;
+}
+
+enum status model_load(stapes_model *m, bool *done)
+{
+    enum status status = OK;
+    bool loaded = false;
+    if (!m->loading) {
+        status = buffers_create(&m->buffers, m->device);
+        if (status == OK)
+            status = plan_begin(m->plan);
+        m->loading = status == OK;
+    }
+    if (status == OK)
+        status = plan_step(m->plan, &loaded);
+    if (status)
+        return status;
+    if (loaded) {
+        plan_end(m->plan);
+        status = finish_loading(m);
+    }
+    if (status == OK)
+        *done = loaded;
+    return status;
+}
+
+enum status model_open_with(const struct stapes_model_params *params, struct model_uses uses,
+                            stapes_model **out)
+{
+    const struct plan_progress progress = {report_progress, (void *)params};
+    stapes_model *m;
+    enum status status = model_begin(params, uses, &m);
+    if (status)
+        return status;
+    status = buffers_create(&m->buffers, m->device);
+    if (status == OK)
+        status = plan_run(m->plan, &progress);
+    if (status == OK)
+        status = finish_loading(m);
+    if (status) {
+        stapes_model_close(&m);
+        return status;
+    }
     *out = m;
     return OK;
 }
@@ -281,6 +318,7 @@ void stapes_model_close(stapes_model **model)
         kernel_set_destroy(&m->kernels);
         gpu_device_destroy(&m->device);
     }
+    source_close(&m->source);
     tokenizer_close(&m->tokenizer);
     for (uint32_t i = 0; i < RING; i++)
         free(m->ticks[i].slot);

@@ -130,6 +130,7 @@ static enum status submit_one(stapes_model *m)
     return OK;
 }
 
+/* Where gpu_wait cannot wait, it says ERROR_AGAIN. */
 enum status scheduler_run(stapes_model *m, bool wait)
 {
     enum status status;
@@ -149,7 +150,7 @@ enum status scheduler_run(stapes_model *m, bool wait)
             return OK;
         }
         if (status)
-            return status;
+            return status == ERROR_AGAIN && !wait ? OK : status;
     }
 }
 

@@ -179,7 +179,7 @@ enum stapes_run {
 /* Advances every stream that has a whole frame queued, all of them in one program a frame. A new
  * stream makes its step 0, which needs no sound, at the first run. Streams whose event queue is
  * full stand still until polled. STAPES_ERROR_AGAIN with STAPES_RUN_WAIT: some stream must be
- * polled before more can be done. */
+ * polled before more can be done, or, in a browser, where nothing waits, the device is not done. */
 STAPES_API int stapes_model_run(stapes_model *model, enum stapes_run how);
 
 struct stapes_stage {
