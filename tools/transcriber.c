@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
-
 #include "tools/transcriber.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "tools/audio.h"
 #include "tools/interrupt.h"
@@ -22,15 +19,13 @@ struct lane {
     size_t read, fed;
     bool input_end, damaged;
     struct text text;
-    struct transcriber_word *words;
-    size_t n_words, capacity;
+    size_t n_words;
 };
 
 struct transcriber {
     struct report *report;
     stapes_model *model;
     const struct transcriber_params *params;
-    double delay_seconds;
     struct lane *lanes;
     uint32_t n_lanes, n_active;
     size_t next, finished;
@@ -62,9 +57,6 @@ static void release(struct transcriber *t, struct lane *lane)
 {
     stapes_stream_destroy(&lane->stream);
     audio_close(&lane->audio);
-    for (size_t i = 0; i < lane->n_words; i++)
-        free(lane->words[i].text);
-    lane->n_words = 0;
     if (lane->active)
         t->n_active--;
     lane->active = false;
@@ -87,7 +79,6 @@ static void finish(struct transcriber *t, struct lane *lane)
         .index = lane->index,
         .error = lane->damaged ? audio_message(lane->audio) : NULL,
         .text = lane->text.bytes ? lane->text.bytes : "",
-        .words = lane->words,
         .n_words = lane->n_words,
         .seconds = (double)audio_samples(lane->audio) / AUDIO_RATE,
     };
@@ -108,6 +99,7 @@ static void start(struct transcriber *t, struct lane *lane)
     if (!lane->pcm)
         lane->pcm = malloc(STAPES_FRAME_SAMPLES * sizeof(*lane->pcm));
     lane->read = lane->fed = 0;
+    lane->n_words = 0;
     lane->input_end = lane->damaged = false;
     text_clear(&lane->text);
     int status =
@@ -155,31 +147,12 @@ static void feed(struct transcriber *t, struct lane *lane, bool *progress)
     check_status(t, status);
 }
 
-static void add_word(struct transcriber *t, struct lane *lane, const struct stapes_event *event)
+static void add_word(struct lane *lane, const char *word)
 {
-    if (lane->n_words == lane->capacity) {
-        size_t capacity = lane->capacity ? 2 * lane->capacity : 64;
-        struct transcriber_word *words = realloc(lane->words, capacity * sizeof(*words));
-        if (!words) {
-            out_of_memory(t);
-            return;
-        }
-        lane->words = words;
-        lane->capacity = capacity;
-    }
-    char *text = strdup(event->text);
-    if (!text) {
-        out_of_memory(t);
-        return;
-    }
-    /* Until its WORD_END tells better, a word ends where its last token came. */
-    const double told =
-        (double)(event->step + 1) * STAPES_FRAME_SAMPLES / STAPES_SAMPLE_RATE - t->delay_seconds;
-    lane->words[lane->n_words++] =
-        (struct transcriber_word){text, event->start_seconds, MAX(event->start_seconds, told)};
     if (lane->text.length > 0)
         text_add(&lane->text, " ");
-    text_add(&lane->text, event->text);
+    text_add(&lane->text, word);
+    lane->n_words++;
 }
 
 static void poll_events(struct transcriber *t, struct lane *lane, bool *progress)
@@ -192,10 +165,7 @@ static void poll_events(struct transcriber *t, struct lane *lane, bool *progress
             return;
         *progress = true;
         if (event.type == STAPES_EVENT_WORD) {
-            add_word(t, lane, &event);
-        } else if (event.type == STAPES_EVENT_WORD_END && lane->n_words > 0) {
-            struct transcriber_word *word = &lane->words[lane->n_words - 1];
-            word->end = MAX(word->start, event.end_seconds);
+            add_word(lane, event.text);
         } else if (event.type == STAPES_EVENT_END) {
             finish(t, lane);
             return;
@@ -245,11 +215,8 @@ enum transcriber_end transcriber_run(struct report *report, stapes_model *model,
 {
     struct stapes_model_info info;
     stapes_model_get_info(model, &info);
-    struct transcriber t = {.report = report,
-                            .model = model,
-                            .params = params,
-                            .delay_seconds = info.audio_delay_seconds,
-                            .n_lanes = info.slots};
+    struct transcriber t = {
+        .report = report, .model = model, .params = params, .n_lanes = info.slots};
     t.lanes = calloc(t.n_lanes, sizeof(*t.lanes));
     if (!t.lanes)
         out_of_memory(&t);
@@ -264,7 +231,6 @@ enum transcriber_end transcriber_run(struct report *report, stapes_model *model,
     for (uint32_t i = 0; t.lanes && i < t.n_lanes; i++) {
         release(&t, &t.lanes[i]);
         free(t.lanes[i].pcm);
-        free(t.lanes[i].words);
         text_deinit(&t.lanes[i].text);
     }
     free(t.lanes);

@@ -7,17 +7,11 @@
 
 #include "tools/report.h"
 
-struct transcriber_word {
-    char *text;
-    double start, end; /* seconds from the file's beginning */
-};
-
 /* What a file said. Lives during the call it is passed to. */
 struct transcriber_result {
     size_t index;      /* of the file in the list */
     const char *error; /* why it could not be read, or not to its end; NULL: all is well */
     const char *text;  /* the words with single spaces between them */
-    const struct transcriber_word *words;
     size_t n_words;
     double seconds; /* of sound */
 };
