@@ -101,8 +101,8 @@ static enum status copy_form(const struct checker *k, bool texels, uint32_t coun
         .n_spec = COUNT_OF(spec),
         .spec = spec,
     };
-    const struct gpu_binding bindings[] = {{{buffers[0], 0, bytes}, GPU_READ},
-                                           {{buffers[1], 0, bytes}, GPU_WRITE}};
+    const struct gpu_binding bindings[] = {{.range = {buffers[0], 0, bytes}, .access = GPU_READ},
+                                           {.range = {buffers[1], 0, bytes}, .access = GPU_WRITE}};
     gpu_pipeline *pipeline = NULL;
     gpu_program *program = NULL;
     uint32_t word = 0;
@@ -182,7 +182,7 @@ static enum status fma_form(const struct checker *k, uint32_t vectors, gpu_buffe
         .n_spec = COUNT_OF(spec),
         .spec = spec,
     };
-    const struct gpu_binding binding = {{sums, 0, 0}, GPU_WRITE};
+    const struct gpu_binding binding = {.range = {sums, 0, 0}, .access = GPU_WRITE};
     const double flops = 2.0 * 4.0 * vectors * LOCAL * FMA_GROUPS;
     gpu_pipeline *pipeline = NULL;
     gpu_program *program = NULL;

@@ -120,7 +120,8 @@ gpu_pipeline *make_pipeline(gpu_device *device, uint32_t bias)
 enum status step(gpu_program *program, const gpu_pipeline *pipeline, struct gpu_range from,
                  struct gpu_range to, struct params params)
 {
-    const struct gpu_binding bindings[] = {{from, GPU_READ}, {to, GPU_WRITE}};
+    const struct gpu_binding bindings[] = {{.range = from, .access = GPU_READ},
+                                           {.range = to, .access = GPU_WRITE}};
     const uint32_t groups[3] = {div_up(params.n, 64), 1, 1};
     return gpu_program_dispatch(program, pipeline, bindings, &params, groups);
 }

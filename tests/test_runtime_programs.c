@@ -202,7 +202,8 @@ void test_recording_errors(gpu_device *device)
         gpu_program_destroy(device, &program);
     }
     gpu_program *program = begin(device);
-    const struct gpu_binding bindings[] = {{good, GPU_READ}, {{buffer, 256, 256}, GPU_WRITE}};
+    const struct gpu_binding bindings[] = {{.range = good, .access = GPU_READ},
+                                           {.range = {buffer, 256, 256}, .access = GPU_WRITE}};
     CHECK(gpu_program_dispatch(program, pipeline, bindings, &params, (uint32_t[]){0, 1, 1}) == OK);
     CHECK(gpu_program_get_counts(program).dispatches == 0);
     CHECK_FAILS(
