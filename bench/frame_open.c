@@ -13,11 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool starts_with(const char *text, const char *start)
-{
-    return !strncmp(text, start, strlen(start));
-}
-
 static bool is_table(const char *name)
 {
     return starts_with(name, "emb.") || starts_with(name, "text_emb.") ||

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HEADER "stapes kernel choices 1\n"
 #define MAX_LINE 128
@@ -41,13 +40,6 @@ struct tuner {
     float *host; /* [3][host_words]: to be uploaded, the first form's result, another's */
     size_t host_words;
 };
-
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static uint64_t hash(uint64_t seed, const void *data, size_t bytes)
 {

@@ -33,11 +33,6 @@ static const char *const kind_names[] = {
     [VECTORS] = "norms, biases",
 };
 
-static bool starts_with(const char *text, const char *start)
-{
-    return !strncmp(text, start, strlen(start));
-}
-
 /* By the beginning of the name, of those that are not just layers of a transformer. */
 static const struct {
     const char *start;

@@ -106,11 +106,6 @@ static uint64_t dim_value(const struct qwen3_asr_config *c, enum dim dim)
     return 0;
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return !strncmp(text, start, strlen(start));
-}
-
 static bool replace_start(char *name, const char *from, const char *to)
 {
     char renamed[TENSOR_MAX_NAME];

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "runtime/base.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 static void write_v(const struct log *log, enum log_level level, const char *format, va_list args)
 {
@@ -44,4 +47,16 @@ const char *status_text(enum status code)
     case ERROR_AGAIN: return "try again";
     }
     return "unknown status";
+}
+
+double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
 }

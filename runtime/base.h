@@ -44,6 +44,10 @@ enum status log_error(const struct log *log, enum status code, const char *forma
 
 const char *status_text(enum status code);
 
+/* A clock that only goes forward; what it begins with means nothing. */
+double now_seconds(void);
+bool starts_with(const char *text, const char *start);
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

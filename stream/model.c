@@ -2,7 +2,6 @@
  *
  * A model: opened from files onto a device, with its buffers and programs.
  */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 
 #include "stream/internal.h"
 
@@ -10,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_STAGES 64
 #define PAD_EXTRA_SECONDS 0.5 /* beyond the model's delay: a word still being spelled comes out */
@@ -29,13 +27,6 @@ const char *stapes_version(void)
 const char *stapes_status_text(int status)
 {
     return status_text((enum status)status);
-}
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static void forward_log(void *user, enum log_level level, const char *message)

@@ -41,11 +41,6 @@ static enum status quantize(struct test *test, const char *from, const char *to,
     return quantize_file(&test->log, from, to, options, summary);
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return !strncmp(text, start, strlen(start));
-}
-
 /* The type of a tensor that was quantized to q4_0, embeddings to q5_1, the head to q6_k. */
 static uint32_t expected_type(const struct tensor *tensor, enum tensor_type encoder)
 {

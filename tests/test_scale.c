@@ -6,14 +6,13 @@
  *
  * test_scale [--device NAME] [--kernels LIST] [--slots N] [--ticks N] [--seed N] MODEL RECORDING
  */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "runtime/base.h"
 #include "tests/larger.h"
 #include "tests/support.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define EXCERPTS 4
 #define MESSAGE_BYTES 1024
@@ -115,13 +114,6 @@ static bool live(stapes_model *model, struct seat *seat, const struct excerpt *e
     }
     feed(seat, info->frame_samples);
     return false;
-}
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static void test_crowd(stapes_model *model, const struct excerpt *excerpts)

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tools/commands.h"
 #include "tools/evaluation/dataset.h"
@@ -50,13 +49,6 @@ struct evaluation {
     char device[256];
     double wall_seconds, run_seconds; /* of this run, and of its sound */
 };
-
-static double now_seconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static bool keep(struct evaluation *e, size_t index, const char *hypothesis, double seconds)
 {

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tools/calibration.h"
 #include "tools/commands.h"
@@ -37,20 +36,13 @@ struct progress {
     double start;
 };
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static bool show_progress(void *user, uint64_t done, uint64_t total, const char *tensor)
 {
     (void)tensor;
     struct progress *progress = user;
     char label[64];
     snprintf(label, sizeof(label), "quantizing %6.1f MB/s",
-             1e-6 * (double)done / fmax(seconds() - progress->start, 1e-3));
+             1e-6 * (double)done / fmax(now_seconds() - progress->start, 1e-3));
     report_progress(progress->report, label, done, total);
     return !interrupt_pending();
 }
@@ -177,7 +169,7 @@ static int quantize_with(struct report *report, const struct options *options,
                          struct statistics *statistics)
 {
     struct log log = report_log(report);
-    struct progress progress = {.report = report, .start = seconds()};
+    struct progress progress = {.report = report, .start = now_seconds()};
     struct quantize_summary summary;
     const struct quantize_options how = {
         .type = type_info(options->type),
@@ -199,7 +191,7 @@ static int quantize_with(struct report *report, const struct options *options,
     enum status status = quantize_file(&log, checkpoint, options->output, &how, &summary);
     report_clear(report);
     if (status == OK) {
-        tell_throughput(report, options, &summary, seconds() - progress.start);
+        tell_throughput(report, options, &summary, now_seconds() - progress.start);
         return options->quiet || print_table(report, &summary) ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     if (interrupt_pending())

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/audio.h"
@@ -58,13 +57,6 @@ struct session {
     bool failed, interrupted, show_bar, output_lost;
     uint64_t samples, total_samples;
 };
-
-static double now_seconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void release_job(struct session *session, struct job *job)
 {

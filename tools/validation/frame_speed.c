@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROUNDS = 8, TIMED_FRAMES = 12, MAX_STAGES = 64 };
 
@@ -16,13 +15,6 @@ struct crowd {
     stapes_stream **streams; /* [slots] */
     uint32_t slots;
 };
-
-static double now_seconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void disperse(struct crowd *crowd)
 {

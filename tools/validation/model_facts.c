@@ -5,11 +5,6 @@
 
 #include "loader/tensor.h"
 
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 static bool is_embedding(const char *name)
 {
     return starts_with(name, "emb.") || starts_with(name, "text_emb.") ||
