@@ -3,18 +3,15 @@
 // What the plain form of matmul multiplies of f32, f16 and bf16, whose rows of plane 0 are padded
 // to four elements.
 //!include matmul_tile
+//!include unpack_floats
 const QUAD_WORDS = select(2u, 4u, TYPE == TYPE_F32);
 
 fn load_w(at: u32) -> vec4<f32> {
-    let low = plane0[at];
-    let high = plane0[at + 1u];
-    if (TYPE == TYPE_F16) {
-        return vec4<f32>(load_f16(low), load_f16(high));
+    let pair = vec4<u32>(plane0[at], plane0[at + 1u], 0u, 0u);
+    if (TYPE == TYPE_F32) {
+        return unpack_floats(vec4<u32>(pair.xy, plane0[at + 2u], plane0[at + 3u]));
     }
-    if (TYPE == TYPE_BF16) {
-        return vec4<f32>(load_bf16(low), load_bf16(high));
-    }
-    return bitcast<vec4<f32>>(vec4<u32>(low, high, plane0[at + 2u], plane0[at + 3u]));
+    return unpack_floats(pair);
 }
 
 // acc += quad i of the rows times n elements of the columns

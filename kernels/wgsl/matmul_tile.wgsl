@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// The plain form of matmul: a tile of ROWS x COLS results an invocation, no barriers. Sums run along
-// k in order, whatever the tile: a result does not depend on its neighbours. matmul_floats.wgsl and
-// matmul_blocks.wgsl have multiply(). The workgroup is 2^LANES_LOG2 invocations along the rows, the
-// rest along the columns; the grid is (rows, columns of a strip, strips). A strip is a slot's
-// columns, or all columns where a slot has one, so that no index needs a division.
+// The plain form of matmul: a tile of ROWS x COLS results an invocation, no barriers. Sums run
+// along k in order, whatever the tile: a result does not depend on its neighbours.
+// matmul_floats.wgsl and matmul_blocks.wgsl have multiply(). The workgroup is 2^LANES_LOG2
+// invocations along the rows, the rest along the columns; the grid is (rows, columns of a strip,
+// strips). A strip is a slot's columns, or all columns where a slot has one, so that no index needs
+// a division.
 //
 // WGSL unrolls nothing, and arrays that a loop indexes are slow where nothing else unrolls them. So
 // a tile is made in parts of up to 4 x 4, which are spelled out; what ROWS and COLS do not reach is

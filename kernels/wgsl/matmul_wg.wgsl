@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of matmul_wg.glsl, matmul for few columns: a workgroup is groups of 2^LANES_LOG2 invocations.
-// A group makes ROWS x COLS results, 4 x 4 at most, its invocations stride along k together and add
-// up in a tree. The order of a sum depends on k and LANES_LOG2 alone. The grid is (rows, columns).
-// matmul_wg_floats.wgsl and matmul_wg_blocks.wgsl have units: what an invocation reads of a row at
-// once.
+// Twin of matmul_wg.glsl, matmul for few columns: a workgroup is groups of 2^LANES_LOG2
+// invocations. A group makes ROWS x COLS results, 4 x 4 at most, its invocations stride along k
+// together and add up in a tree. The order of a sum depends on k and LANES_LOG2 alone. The grid is
+// (rows, columns). matmul_wg_floats.wgsl and matmul_wg_blocks.wgsl have units: what an invocation
+// reads of a row at once.
 //!include matmul_weights
 //!include vectors
 //!include columns4

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+//!include matmul_mm_blocks
+const TYPE = TYPE_Q4_K;
