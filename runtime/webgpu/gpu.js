@@ -343,8 +343,8 @@ export class Gpu {
             pointers.push(this.#words(at, 1)[0]);
         }
         const module = this.#module(name, pointers);
-        if (module.bindings.length !== nBindings) {
-            throw new Error(`shader ${name} has ${module.bindings.length} bindings, not ${nBindings}`);
+        if (module.bindings.some(({ binding }) => binding >= nBindings)) {
+            throw new Error(`shader ${name} has more than ${nBindings} bindings`);
         }
         const layout = this.#layout(module, paramsBytes > 0);
         const values = this.#words(spec, nSpec);
@@ -352,7 +352,8 @@ export class Gpu {
         for (const id of module.ids.filter((i) => i < nSpec)) {
             constants[id] = values[id];
         }
-        const pipeline = { name, handle: null, group: layout.group, written: module.written,
+        const pipeline = { name, handle: null, group: layout.group, bindings: module.bindings,
+            written: module.written,
             descriptor: { label: name, layout: layout.handle,
                 compute: { module: module.handle, entryPoint: 'main', constants } } };
         const compiling = this.#device.createComputePipelineAsync(pipeline.descriptor).then(
@@ -435,13 +436,13 @@ export class Gpu {
         program.ops = Uint32Array.from(ops);
     }
 
+    // A shader may leave a binding out that others of its family have.
     #bindGroup(pipeline, words) {
-        const entries = [];
-        for (let i = 0; i < words.length; i += 3) {
-            const resource = { buffer: this.#buffers.get(words[i]), offset: 4 * words[i + 1],
-                size: 4 * words[i + 2] };
-            entries.push({ binding: i / 3, resource });
-        }
+        const entries = pipeline.bindings.map(({ binding }) => {
+            const [id, offset, size] = words.subarray(3 * binding, 3 * binding + 3);
+            return { binding, resource: { buffer: this.#buffers.get(id), offset: 4 * offset,
+                size: 4 * size } };
+        });
         return this.#device.createBindGroup({ label: pipeline.name, layout: pipeline.group, entries });
     }
 

@@ -65,7 +65,10 @@ class Checks {
     }
 
     async walk(rows, onRow) {
-        let left = rows, under_way;
+        let left = rows, under_way, lost = null;
+        this.gpu.lost.then((reason) => {
+            lost = reason;
+        });
         do {
             under_way = this.exports.check_step();
             left.filter((r) => this.exports.check_ended(r.id)).forEach(onRow);
@@ -73,6 +76,9 @@ class Checks {
             await this.gpu.settled();
             this.exports.check_submit();
             await this.gpu.progress();
+            if (lost) {
+                throw new Error(`the device failed: ${lost.message}`);
+            }
         } while (under_way > 0);
     }
 }
