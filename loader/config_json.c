@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/json.h"
 #include "loader/source.h"
 
 struct json_file {

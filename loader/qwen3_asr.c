@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/json.h"
 #include "loader/source.h"
 
 #define REQUIRED (-1.0)

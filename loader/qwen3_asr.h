@@ -7,8 +7,9 @@
 #ifndef STAPES_LOADER_QWEN3_ASR_H
 #define STAPES_LOADER_QWEN3_ASR_H
 
-#include "loader/json.h"
 #include "loader/tensor.h"
+
+struct cJSON;
 
 #define QWEN3_ASR_ARCHITECTURE "qwen3-asr"
 #define QWEN3_ASR_ENCODER "thinker.audio_tower." /* what the encoder's tensors begin with */
@@ -27,7 +28,7 @@ struct qwen3_asr_config {
 };
 
 /* Whether config.json is that of a Qwen3-ASR checkpoint. */
-bool qwen3_asr_is_config(const cJSON *config);
+bool qwen3_asr_is_config(const struct cJSON *config);
 /* Whether a directory or GGUF holds such a model. */
 bool qwen3_asr_is(const struct source *source);
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/safetensors.h"
 #include "loader/stt_web.h"
 
 #define MAX_TENSORS 65536
@@ -101,29 +100,6 @@ static enum status sort_names(struct source *source)
 done:
     free(sorted);
     return status;
-}
-
-enum status source_add_safetensors(struct source *source, const char *path, const char *prefix,
-                                   bool (*keep)(const void *user, const struct tensor *),
-                                   const void *user)
-{
-    struct tensor *tensors;
-    uint32_t index, count;
-
-    enum status status = source_add_file(source, path, &index);
-    if (status)
-        return status;
-    status = safetensors_read(&source->log, &source->files[index], &tensors, &count);
-    if (status)
-        return status;
-    status = source_add_tensors(source, tensors, count, index, prefix, keep, user);
-    free(tensors);
-    return status;
-}
-
-enum status source_open_safetensors(struct source *source)
-{
-    return source_add_safetensors(source, source->path, "", NULL, NULL);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -233,8 +209,7 @@ void source_close(struct source **source)
     free(s->files);
     free(s->tensors);
     free(s->by_name);
-    cJSON_Delete(s->config);
-    cJSON_Delete(s->mimi_config);
+    source_free_json(s);
     free(s->config_path);
     free(s->mimi_config_path);
     free(s->tokenizer_path);

@@ -7,8 +7,9 @@
 
 #include "loader/file.h"
 #include "loader/gguf.h"
-#include "loader/json.h"
 #include "loader/tensor.h"
+
+struct cJSON;
 
 struct source {
     struct log log;
@@ -22,8 +23,8 @@ struct source {
     uint32_t *by_name; /* indices, sorted */
     struct gguf *gguf; /* GGUF: the first file's header */
     /* Directory: */
-    cJSON *config;      /* config.json, or upstream's constants where there is none */
-    cJSON *mimi_config; /* NULL: the real Mimi */
+    struct cJSON *config;      /* config.json, or upstream's constants where there is none */
+    struct cJSON *mimi_config; /* NULL: the real Mimi */
     char *config_path, *mimi_config_path, *tokenizer_path; /* the last two also of stt_web.h */
 };
 
@@ -41,7 +42,11 @@ enum status source_add_safetensors(struct source *source, const char *path, cons
                                    bool (*keep)(const void *user, const struct tensor *),
                                    const void *user);
 
-/* Fill an empty source whose log, kind and path are set. */
+/* Frees what was read as JSON. */
+void source_free_json(struct source *source);
+
+/* Fill an empty source whose log, kind and path are set. A build for browsers opens GGUF alone:
+ * there, source_web.c has a body of what needs files beside one another, or a JSON parser. */
 enum status source_open_gguf(struct source *source);
 enum status source_open_directory(struct source *source);
 enum status source_open_safetensors(struct source *source);

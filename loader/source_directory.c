@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/json.h"
 #include "loader/qwen3_asr.h"
 #include "loader/safetensors.h"
 
@@ -251,4 +252,10 @@ enum status source_open_directory(struct source *source)
     if (!status)
         status = add_weights(source, "mimi_name", MIMI_NAME, "mimi.");
     return status;
+}
+
+void source_free_json(struct source *source)
+{
+    cJSON_Delete(source->config);
+    cJSON_Delete(source->mimi_config);
 }

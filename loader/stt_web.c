@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/config_fields.h"
+#include "loader/json.h"
 #include "loader/mimi_names.h"
 #include "loader/source.h"
 
@@ -22,11 +23,6 @@ static const char *const keys[][2] = {
     {"stt.rope.freq_base", "rope.freq_base"},
     {"stt.vocab_size", "vocab_size"},
 };
-
-bool stt_web_is(const struct gguf *gguf)
-{
-    return gguf_find(gguf, keys[0][0]) && gguf_find(gguf, "stt.audio_vocab_size");
-}
 
 /* mimi_config.json in the directory of Mimi's file. */
 static enum status read_mimi_config(struct source *source, const char *mimi)

@@ -10,7 +10,11 @@
 #include "loader/config.h"
 #include "loader/gguf.h"
 
-bool stt_web_is(const struct gguf *gguf);
+static inline bool stt_web_is(const struct gguf *gguf)
+{
+    return gguf_find(gguf, "stt.embedding_length") && gguf_find(gguf, "stt.audio_vocab_size");
+}
+
 /* Adds the files that are given to a source whose GGUF it is. */
 enum status stt_web_attach(struct source *source, const struct source_beside *beside);
 /* ERROR_ARGUMENT where Mimi or the tokenizer was not given. */
