@@ -314,14 +314,14 @@ static void record_layer(const struct mimi *m, struct recorder *r, uint32_t n)
         r, &norm2, &l->linear1,
         &(struct matmul_args){.x = x, .y = hidden, .per_slot = t, .flags = MATMUL_GELU});
     /* The last layer writes where the downsampling convolution reads. */
-    record_matmul(
-        r, &l->linear2,
-        &(struct matmul_args){.x = hidden,
-                              .scale = l->scale2,
-                              .per_slot = t,
-                              .residual = x,
-                              .y = last ? fresh(&m->downsample_in) : x,
-                              .flags = MATMUL_SCALE | (last ? MATMUL_ADD : MATMUL_ADD_TO)});
+    struct matmul_args linear2 = {
+        .x = hidden, .y = x, .scale = l->scale2, .per_slot = t, .flags = MATMUL_SCALE};
+    if (last) {
+        linear2.residual = x;
+        linear2.y = fresh(&m->downsample_in);
+    }
+    linear2.flags |= last ? MATMUL_ADD : MATMUL_ADD_TO;
+    record_matmul(r, &l->linear2, &linear2);
     if (n == 0) {
         const struct columns out = last ? fresh(&m->downsample_in) : x;
         record_tap(r, TAP_TRANSFORMER_L0, out.range, out.base, 0, t * d);
