@@ -59,7 +59,8 @@ export class Core {
 
     /**
      * @param platform {module: WebAssembly.Module or a promise of it, openDevice(options) -> device,
-     *     makeGpu(device) -> Gpu of gpu.js, fetch?, delay?: ms before the first retry}
+     *     makeGpu(device) -> Gpu of gpu.js, fetch?, delay?: ms before the first retry,
+     *     createEngine?: in place of Engine.create}
      * @param emit (type, detail): 'word', 'wordend', 'turnend', 'progress', 'frame', 'log', 'lost',
      *     'error' (detail of the last: packError's)
      */
@@ -87,7 +88,7 @@ export class Core {
     async #load(options, signal) {
         const started = performance.now();
         const log = (level, message) => this.#emit('log', { level, message });
-        const { fetch, delay, makeGpu, module } = this.#platform;
+        const { fetch, delay, makeGpu, module, createEngine = Engine.create } = this.#platform;
         this.#loader = new Loader({ signal, fetch, delay, log,
             progress: (detail) => this.#emit('progress', detail) });
         this.#opened = this.#loader.open(options.model, options.cache ?? true);
@@ -96,7 +97,7 @@ export class Core {
         this.#alive();
         this.#gpu = makeGpu(device);
         this.#gpu.lost.then((detail) => this.#lose(detail));
-        this.#engine = await Engine.create({ module: await module, gpu: this.#gpu, log });
+        this.#engine = await createEngine({ module: await module, gpu: this.#gpu, log });
         this.#alive();
         await this.#opened;
         await this.#loader.run(this.#engine, this.#gpu, options);
