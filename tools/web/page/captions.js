@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 import { shortClock } from './time.js';
 
-const PAUSE_SECONDS = 2;         // begins a new paragraph in a text without ends of turns
-const PLAYED_SECONDS = 0.5;      // for so long a word stays marked
+const PAUSE_SECONDS = 2; // begins a new paragraph in a text without ends of turns
+const PLAYED_SECONDS = 0.5; // for so long a word stays marked
 const ANNOUNCE_AFTER_MS = 2000;
 const STAY_AT_END_PIXELS = 80;
 
 /**
- * The transcript: words with their times, in paragraphs that end where a turn ends. It holds the words
- * that are copied and downloaded. Screen readers hear phrases of it from a log beside it: told word by
- * word they could not follow.
+ * The transcript: words with their times, in paragraphs that end where a turn ends. It holds the
+ * words that are copied and downloaded. Screen readers hear phrases of it from a log beside it:
+ * told word by word they could not follow.
  */
 export class Captions {
     /** @type {{text: string, start: number, end?: number}[]} */
@@ -49,8 +49,7 @@ export class Captions {
     /** @param {{text: string, start: number}} word */
     addWord(word) {
         const last = this.words.at(-1);
-        if (last && word.start - (last.end ?? last.start) > PAUSE_SECONDS)
-            this.#paragraph = null;
+        if (last && word.start - (last.end ?? last.start) > PAUSE_SECONDS) this.#paragraph = null;
         const span = document.createElement('span');
         span.className = 'word open';
         span.dataset.time = shortClock(word.start);
@@ -66,16 +65,14 @@ export class Captions {
     /** @param {number} seconds where the last word ends */
     endWord(seconds) {
         const last = this.words.at(-1);
-        if (!last)
-            return;
+        if (!last) return;
         last.end = seconds;
         this.#spans.at(-1).classList.remove('open');
     }
 
     /** @param {number} seconds where the speaker stopped; ends the paragraph */
     endTurn(seconds) {
-        if (!this.#paragraph)
-            return;
+        if (!this.#paragraph) return;
         this.turns.push(seconds);
         const mark = document.createElement('span');
         mark.className = 'turn';
@@ -90,18 +87,15 @@ export class Captions {
     finish() {
         this.#spans.at(-1)?.classList.remove('open');
         this.#say();
-        if (this.words.length === 0)
-            this.#placeholder.textContent = 'No words were heard.';
+        if (this.words.length === 0) this.#placeholder.textContent = 'No words were heard.';
     }
 
     /** @param {number} seconds of playback; its word is marked */
     setPosition(seconds) {
         let at = this.words.findLastIndex((word) => word.start <= seconds);
         const word = this.words[at];
-        if (word && seconds > (word.end ?? word.start) + PLAYED_SECONDS)
-            at = -1;
-        if (at === this.#playing)
-            return;
+        if (word && seconds > (word.end ?? word.start) + PLAYED_SECONDS) at = -1;
+        if (at === this.#playing) return;
         this.#spans[this.#playing]?.classList.remove('playing');
         this.#spans[at]?.classList.add('playing');
         this.#playing = at;
@@ -119,10 +113,10 @@ export class Captions {
     /* What is read scrolls along, unless the visitor has scrolled back. */
     #follow(change) {
         const region = this.#region;
-        const atEnd = region.scrollHeight - region.scrollTop - region.clientHeight < STAY_AT_END_PIXELS;
+        const atEnd =
+            region.scrollHeight - region.scrollTop - region.clientHeight < STAY_AT_END_PIXELS;
         change();
-        if (atEnd)
-            region.scrollTop = region.scrollHeight;
+        if (atEnd) region.scrollTop = region.scrollHeight;
     }
 
     #announce(text) {
@@ -133,8 +127,7 @@ export class Captions {
     #say() {
         clearTimeout(this.#timer);
         this.#timer = 0;
-        if (this.#unsaid.length === 0)
-            return;
+        if (this.#unsaid.length === 0) return;
         const phrase = document.createElement('p');
         phrase.textContent = this.#unsaid.join(' ');
         this.#unsaid = [];
@@ -143,8 +136,7 @@ export class Captions {
 
     #clicked(event) {
         const at = this.#spans.indexOf(event.target.closest('.word'));
-        if (at >= 0 && getSelection().isCollapsed)
-            this.#choose(at);
+        if (at >= 0 && getSelection().isCollapsed) this.#choose(at);
     }
 
     #choose(at) {
@@ -153,18 +145,20 @@ export class Captions {
     }
 
     #pressed(event) {
-        if (event.ctrlKey || event.metaKey || event.altKey || this.#spans.length === 0)
-            return;
+        if (event.ctrlKey || event.metaKey || event.altKey || this.#spans.length === 0) return;
         const at = this.#spans.indexOf(document.activeElement);
         const last = this.#spans.length - 1;
-        const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1,
-                     Home: 0, End: last }[event.key];
-        if (to !== undefined)
-            this.#spans[Math.max(0, Math.min(last, to))].focus();
-        else if ((event.key === 'Enter' || event.key === ' ') && at >= 0)
-            this.#choose(at);
-        else
-            return;
+        const to = {
+            ArrowRight: at + 1,
+            ArrowDown: at + 1,
+            ArrowLeft: at - 1,
+            ArrowUp: at - 1,
+            Home: 0,
+            End: last,
+        }[event.key];
+        if (to !== undefined) this.#spans[Math.max(0, Math.min(last, to))].focus();
+        else if ((event.key === 'Enter' || event.key === ' ') && at >= 0) this.#choose(at);
+        else return;
         event.preventDefault();
         event.stopPropagation();
     }

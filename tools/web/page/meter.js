@@ -7,8 +7,8 @@ const REDRAW_MS = 200;
 const NOTHING = 'no frames yet';
 
 /**
- * How long the model needs for a frame of sound, beside the 80 ms that the frame lasts: the last frames
- * as bars under the line of real time, and the mean in figures.
+ * How long the model needs for a frame of sound, beside the 80 ms that the frame lasts: the last
+ * frames as bars under the line of real time, and the mean in figures.
  */
 export class Meter {
     #element = document.getElementById('meter');
@@ -33,22 +33,23 @@ export class Meter {
     /** @param {number} ms that one frame took */
     add(ms) {
         this.#times.push(ms);
-        if (this.#times.length > FRAMES_SHOWN)
-            this.#times.shift();
+        if (this.#times.length > FRAMES_SHOWN) this.#times.shift();
         this.#timer ||= setTimeout(() => this.#show(), REDRAW_MS);
     }
 
     #show() {
         this.#timer = 0;
-        if (this.#times.length === 0)
-            return;
+        if (this.#times.length === 0) return;
         const ms = this.#times.reduce((sum, time) => sum + time, 0) / this.#times.length;
         const factor = ms / FRAME_MS;
         const kept = factor <= 1 ? 'keeps up' : 'too slow for live sound';
-        this.#text.textContent = `${ms.toFixed(1)} ms of 80 · ${factor.toFixed(2)} × real time, ${kept}`;
+        const figures = `${ms.toFixed(1)} ms of 80 · ${factor.toFixed(2)} × real time`;
+        this.#text.textContent = `${figures}, ${kept}`;
         this.#element.setAttribute('aria-valuenow', Math.min(2, factor).toFixed(2));
-        this.#element.setAttribute('aria-valuetext',
-                                   `${factor.toFixed(2)} times real time, ${kept}`);
+        this.#element.setAttribute(
+            'aria-valuetext',
+            `${factor.toFixed(2)} times real time, ${kept}`,
+        );
         this.redraw();
     }
 
@@ -63,13 +64,12 @@ export class Meter {
         const bar = width / FRAMES_SHOWN;
         const limit = Math.round(height / 2); // the top is twice real time
         this.#times.forEach((ms, i) => {
-            const tall = Math.min(height, Math.max(1, ms / FRAME_MS * limit));
+            const tall = Math.min(height, Math.max(1, (ms / FRAME_MS) * limit));
             context.fillStyle = style.getPropertyValue(ms > FRAME_MS ? '--accent' : '--ink');
             context.fillRect(i * bar, height - tall, Math.max(1, bar - 1), tall);
         });
         context.fillStyle = style.getPropertyValue('--faint');
-        for (let x = 0; x < width; x += 4)
-            context.fillRect(x, limit, 2, 1);
+        for (let x = 0; x < width; x += 4) context.fillRect(x, limit, 2, 1);
         context.font = FIGURES;
         context.textAlign = 'right';
         context.fillText('80 ms', width, limit - 3);

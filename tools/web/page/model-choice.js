@@ -23,15 +23,17 @@ export class ModelChoice {
         this.#form.elements.source.value = 'files';
         this.#showPanel();
         const bytes = files.reduce((sum, file) => sum + file.size, 0);
-        const names = files.length === 1 ? files[0].name
-            : `${files.length} shards, ${files[0]?.name} to ${files.at(-1)?.name}`;
+        const names =
+            files.length === 1
+                ? files[0].name
+                : `${files.length} shards, ${files[0]?.name} to ${files.at(-1)?.name}`;
         this.#list.hidden = files.length === 0;
         this.#list.textContent = `${names} · ${megabytes(bytes)}`;
     }
 
     /**
-     * @returns {{name: string, key: string, options: object} | {wrong: string}} for Stt.create; key is
-     *      equal for equal choices; or what is missing, after the focus has moved there
+     * @returns {{name: string, key: string, options: object} | {wrong: string}} for Stt.create; key
+     *      is equal for equal choices; or what is missing, after the focus has moved there
      */
     read() {
         const source = this.#form.elements.source.value;
@@ -42,12 +44,13 @@ export class ModelChoice {
             cache: document.getElementById('cache').checked,
         };
         const choose = (name, model, identity) => ({
-            name, options: { model, ...options }, key: JSON.stringify([identity, options]),
+            name,
+            options: { model, ...options },
+            key: JSON.stringify([identity, options]),
         });
         if (source === 'demo')
             return choose('demo model', new URL(DEMO_MANIFEST, document.baseURI).href, 'demo');
-        if (source === 'url')
-            return this.#readUrl(choose);
+        if (source === 'url') return this.#readUrl(choose);
         if (this.#files.length === 0)
             return this.#missing(this.#picker, 'Choose the model’s files first.');
         const files = this.#files;

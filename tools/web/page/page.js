@@ -40,34 +40,35 @@ const session = new Session({
     error: (error) => fail(error.code, error),
 });
 
-let name = 'transcript';    // of the sound, for downloads
-let duration = 0;           // seconds of sound there are
-let heard = 0;              // seconds of it that the model has heard
-let again = load;           // what a second try or a restart does
+let name = 'transcript'; // of the sound, for downloads
+let duration = 0; // seconds of sound there are
+let heard = 0; // seconds of it that the model has heard
+let again = load; // what a second try or a restart does
 let busy = false;
 let abort = new AbortController();
 let running = Promise.resolve();
-let stopMicrophone = null;   // while it is on
+let stopMicrophone = null; // while it is on
 
 /** A choice is incomplete; the form says so. */
 class Unready extends Error {}
 
-/* --- What goes on ------------------------------------------------------------------------------- */
+/* --- What goes on ----------------------------------------------------------------------------- */
 
 /** Ends what goes on, then begins another job, a function of an AbortSignal. */
 async function start(next, nextAgain = next) {
     abort.abort();
-    const mine = abort = new AbortController();
+    const mine = (abort = new AbortController());
     await running;
-    if (abort !== mine)
-        return;
+    if (abort !== mine) return;
     again = nextAgain;
     busy = true;
     notice.hide();
-    running = next(mine.signal).catch((error) => {
-        if (!mine.signal.aborted && !(error instanceof Unready))
-            fail(error instanceof SoundError ? 'sound' : error.code ?? 'unknown', error);
-    }).finally(idle);
+    running = next(mine.signal)
+        .catch((error) => {
+            if (!mine.signal.aborted && !(error instanceof Unready))
+                fail(error instanceof SoundError ? 'sound' : (error.code ?? 'unknown'), error);
+        })
+        .finally(idle);
     await running;
 }
 
@@ -80,10 +81,8 @@ function idle() {
 function showLoading(on) {
     element('load').disabled = on;
     element('cancel-load').hidden = !on;
-    if (on)
-        progress.begin();
-    else
-        progress.end();
+    if (on) progress.begin();
+    else progress.end();
 }
 
 /* An open model takes one line; the choice comes back for another. */
@@ -91,13 +90,11 @@ function showChoice(on) {
     const focused = element('model-form').contains(document.activeElement);
     element('model-choice').hidden = !on;
     element('change-model').hidden = on;
-    if (focused)
-        (on ? element('load') : element('change-model')).focus();
+    if (focused) (on ? element('load') : element('change-model')).focus();
 }
 
 function fail(code, error) {
-    if (element('notice').dataset.code === code)
-        return;
+    if (element('notice').dataset.code === code) return;
     notice.show(code, error);
     element('sound-status').textContent = SOUND_HINT;
     element('model-status').textContent = describeModel();
@@ -109,15 +106,13 @@ function act(action) {
         hearMicrophone();
         return;
     }
-    if (action === 'restart')
-        session.close();
+    if (action === 'restart') session.close();
     start(again);
 }
 
 function describeModel() {
     const info = session.info;
-    if (!info)
-        return 'Not loaded.';
+    if (!info) return 'Not loaded.';
     const parts = [info.name, info.device, `${megabytes(info.deviceBytes)} on the device`];
     parts.push(info.vadHeads > 0 ? 'marks ends of turns' : 'no ends of turns');
     return `Ready: ${parts.filter(Boolean).join(' · ')}`;
@@ -140,7 +135,7 @@ async function load(signal) {
     showChoice(false);
 }
 
-/* --- Sound -------------------------------------------------------------------------------------- */
+/* --- Sound ------------------------------------------------------------------------------------ */
 
 function beginSound(soundName, live) {
     name = soundName.replace(/\.[^.]*$/, '');
@@ -176,7 +171,8 @@ function hearFile(soundName, getBlob) {
         status.textContent = `${soundName}, ${clock(duration)}: transcribing.`;
         await session.hear(blocksOf(samples), signal);
         finish();
-        status.textContent = `${soundName}, ${clock(duration)}: done, ${captions.words.length} words.`;
+        const count = captions.words.length;
+        status.textContent = `${soundName}, ${clock(duration)}: done, ${count} words.`;
     });
 }
 
@@ -216,8 +212,8 @@ function hearMicrophone() {
             stopMicrophone?.();
         }
         finish();
-        element('sound-status').textContent = `Recorded ${clock(duration)}, ` +
-            `${captions.words.length} words.`;
+        element('sound-status').textContent =
+            `Recorded ${clock(duration)}, ` + `${captions.words.length} words.`;
     }, load);
 }
 
@@ -239,10 +235,11 @@ function heardFrame({ ms }) {
     waveform.setHeard(heard);
     meter.add(ms);
     if (stopMicrophone && duration - heard > BEHIND_SECONDS)
-        element('sound-status').textContent = `Listening, ${Math.round(duration - heard)} s behind.`;
+        element('sound-status').textContent =
+            `Listening, ${Math.round(duration - heard)} s behind.`;
 }
 
-/* --- The text ----------------------------------------------------------------------------------- */
+/* --- The text --------------------------------------------------------------------------------- */
 
 const formats = {
     txt: { type: 'text/plain', make: toText },
@@ -256,13 +253,13 @@ function enableTools() {
 }
 
 async function copy() {
-    if (captions.words.length === 0)
-        return;
+    if (captions.words.length === 0) return;
     try {
         await navigator.clipboard.writeText(toText(captions.words, captions));
         element('message').textContent = 'Copied.';
     } catch {
-        element('message').textContent = 'The browser did not allow to copy. Select the text instead.';
+        element('message').textContent =
+            'The browser did not allow to copy. Select the text instead.';
     }
 }
 
@@ -276,21 +273,18 @@ function save(format) {
     element('message').textContent = `Saved ${link.download}.`;
 }
 
-/* --- Wiring ------------------------------------------------------------------------------------- */
+/* --- Wiring ----------------------------------------------------------------------------------- */
 
 function toggleMicrophone() {
-    if (stopMicrophone)
-        stopMicrophone();
-    else
-        hearMicrophone();
+    if (stopMicrophone) stopMicrophone();
+    else hearMicrophone();
 }
 
 function hearExample() {
     const url = element('sample').value;
     hearFile(url.split('/').at(-1), async (signal) => {
         const response = await fetch(url, { signal });
-        if (!response.ok)
-            throw new SoundError(`${url}: ${response.status} ${response.statusText}`);
+        if (!response.ok) throw new SoundError(`${url}: ${response.status} ${response.statusText}`);
         return response.blob();
     });
 }
@@ -306,8 +300,7 @@ function openFiles(files) {
 }
 
 function stop() {
-    if (!busy)
-        return;
+    if (!busy) return;
     abort.abort();
     element('sound-status').textContent = 'Stopped.';
 }

@@ -10,7 +10,9 @@ export class Player {
     #url = '';
     #duration = 0;
 
-    /** @param {(seconds: number, playing: boolean) => void} moved called while the position changes */
+    /**
+     * @param {(seconds: number, playing: boolean) => void} moved called while the position changes
+     */
     constructor(moved) {
         this.#moved = moved;
         this.#button.addEventListener('click', () => this.toggle());
@@ -45,8 +47,7 @@ export class Player {
 
     /** @param {number} seconds */
     seek(seconds) {
-        if (this.#url === '')
-            return;
+        if (this.#url === '') return;
         this.#audio.currentTime = Math.max(0, Math.min(this.#duration, seconds));
         this.#show();
     }
@@ -54,18 +55,16 @@ export class Player {
     /** @param {number} seconds */
     playFrom(seconds) {
         this.seek(seconds);
-        if (this.#url !== '' && this.#audio.paused)
-            this.toggle();
+        if (this.#url !== '' && this.#audio.paused) this.toggle();
     }
 
     toggle() {
-        if (this.#url === '')
-            return;
-        if (!this.#audio.paused)
-            this.#audio.pause();
+        if (this.#url === '') return;
+        if (!this.#audio.paused) this.#audio.pause();
         else
             this.#audio.play().catch((error) => {
-                if (error.name !== 'AbortError') // a pause before it began
+                if (error.name !== 'AbortError')
+                    // a pause before it began
                     throw error;
             });
     }
@@ -77,16 +76,15 @@ export class Player {
 
     #follow() {
         this.#show();
-        if (!this.#audio.paused)
-            requestAnimationFrame(() => this.#follow());
+        if (!this.#audio.paused) requestAnimationFrame(() => this.#follow());
     }
 
     #show() {
         const playing = !this.#audio.paused && !this.#audio.ended;
         this.#button.textContent = playing ? 'Pause' : 'Play';
         const at = this.#audio.currentTime;
-        this.#clock.textContent = this.#duration > 0 ? `${clock(at)} / ${clock(this.#duration)}`
-            : clock(0);
+        this.#clock.textContent =
+            this.#duration > 0 ? `${clock(at)} / ${clock(this.#duration)}` : clock(0);
         this.#moved(at, playing);
     }
 }

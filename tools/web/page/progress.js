@@ -33,8 +33,8 @@ export class LoadProgress {
             segment.style.setProperty('--full', `${full * 100}%`);
         });
         const bytes = `${megabytes(loadedBytes)} of ${megabytes(totalBytes)}`;
-        this.#text.textContent = shards > 1
-            ? `Shard ${Math.min(shard + 1, shards)} of ${shards} · ${bytes}` : bytes;
+        this.#text.textContent =
+            shards > 1 ? `Shard ${Math.min(shard + 1, shards)} of ${shards} · ${bytes}` : bytes;
         this.#bar.setAttribute('aria-valuenow', `${Math.round(part * 100)}`);
         this.#bar.setAttribute('aria-valuetext', this.#text.textContent);
     }

@@ -28,16 +28,17 @@ export class Session {
      * @throws {SttError}
      */
     async open(choice, signal) {
-        if (this.#stt && this.#key === choice.key)
-            return;
+        if (this.#stt && this.#key === choice.key) return;
         this.close();
-        const stt = await Stt.create({ ...choice.options, signal,
-                                       onProgress: this.#handlers.progress });
+        const stt = await Stt.create({
+            ...choice.options,
+            signal,
+            onProgress: this.#handlers.progress,
+        });
         for (const name of ['word', 'wordend', 'turnend', 'frame'])
             stt.addEventListener(name, ({ detail }) => this.#handlers[name](detail));
         stt.addEventListener('error', ({ detail }) => {
-            if (this.#stt === stt)
-                this.close();
+            if (this.#stt === stt) this.close();
             this.#handlers.error(detail);
         });
         this.#stt = stt;
@@ -53,12 +54,10 @@ export class Session {
     async hear(blocks, signal) {
         const stt = this.#stt;
         try {
-            for await (const block of blocks)
-                await stt.feedAudio(block, { signal });
+            for await (const block of blocks) await stt.feedAudio(block, { signal });
             await stt.flush();
         } catch (error) {
-            if (signal.aborted)
-                await stt.reset();
+            if (signal.aborted) await stt.reset();
             throw error;
         }
     }

@@ -27,11 +27,9 @@ export function installShortcuts(table) {
     });
     document.getElementById('show-shortcuts').addEventListener('click', () => dialog.showModal());
     document.addEventListener('keydown', (event) => {
-        if (!on || event.ctrlKey || event.metaKey || event.altKey || dialog.open)
-            return;
+        if (!on || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
         const row = all.find(({ key }) => key === event.key.toLowerCase());
-        if (!row || takesKeys(event.target, event.key))
-            return;
+        if (!row || takesKeys(event.target, event.key)) return;
         event.preventDefault();
         row.act();
     });
@@ -39,9 +37,10 @@ export function installShortcuts(table) {
 
 /* Whether the element itself has a use for the key. */
 function takesKeys(element, key) {
-    if (key === 'Escape')
-        return false;
+    if (key === 'Escape') return false;
     if (element.matches('input[type=checkbox], input[type=radio], button, summary, label'))
-        return key === ' ' || key === 'Enter' || (key.startsWith('Arrow') && element.type === 'radio');
+        return (
+            key === ' ' || key === 'Enter' || (key.startsWith('Arrow') && element.type === 'radio')
+        );
     return element.matches('input, select, textarea, [contenteditable]');
 }

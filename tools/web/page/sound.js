@@ -18,21 +18,20 @@ export async function decodeSound(file) {
     try {
         buffer = await context.decodeAudioData(bytes);
     } catch (error) {
-        throw new SoundError('This browser cannot decode it. WAV, MP3, FLAC, Ogg and MP4 work in ' +
-                             'most browsers.', { cause: error });
+        throw new SoundError(
+            'This browser cannot decode it. WAV, MP3, FLAC, Ogg and MP4 work in ' +
+                'most browsers.',
+            { cause: error },
+        );
     }
-    if (buffer.length === 0)
-        throw new SoundError('There is no sound in it.');
+    if (buffer.length === 0) throw new SoundError('There is no sound in it.');
     const mono = buffer.getChannelData(0);
     const channels = buffer.numberOfChannels;
     for (let c = 1; c < channels; c++) {
         const other = buffer.getChannelData(c);
-        for (let i = 0; i < mono.length; i++)
-            mono[i] += other[i];
+        for (let i = 0; i < mono.length; i++) mono[i] += other[i];
     }
-    if (channels > 1)
-        for (let i = 0; i < mono.length; i++)
-            mono[i] /= channels;
+    if (channels > 1) for (let i = 0; i < mono.length; i++) mono[i] /= channels;
     return mono;
 }
 
@@ -80,8 +79,7 @@ export class BlockQueue {
 
     async *[Symbol.asyncIterator]() {
         while (this.#blocks.length > 0 || !this.#ended) {
-            if (this.#blocks.length > 0)
-                yield this.#blocks.shift();
+            if (this.#blocks.length > 0) yield this.#blocks.shift();
             else
                 await new Promise((resolve) => {
                     this.#wake = resolve;
@@ -93,8 +91,7 @@ export class BlockQueue {
 function wavHeader(bytes) {
     const view = new DataView(new ArrayBuffer(44));
     const text = (offset, letters) => {
-        for (let i = 0; i < letters.length; i++)
-            view.setUint8(offset + i, letters.charCodeAt(i));
+        for (let i = 0; i < letters.length; i++) view.setUint8(offset + i, letters.charCodeAt(i));
     };
     text(0, 'RIFF');
     view.setUint32(4, 36 + bytes, true);

@@ -9,8 +9,7 @@ export function clock(seconds) {
     const rest = `${Math.floor(tenths / 10) % 60}`.padStart(2, '0');
     const minutes = Math.floor(tenths / 600);
     const tail = `${rest}.${tenths % 10}`;
-    if (minutes < 60)
-        return `${minutes}:${tail}`;
+    if (minutes < 60) return `${minutes}:${tail}`;
     return `${Math.floor(minutes / 60)}:${`${minutes % 60}`.padStart(2, '0')}:${tail}`;
 }
 
@@ -19,8 +18,7 @@ export function clock(seconds) {
  * @returns {string} as short as it goes, for marks in a text: "2.4", "1:02"
  */
 export function shortClock(seconds) {
-    if (seconds < 59.95)
-        return seconds.toFixed(1);
+    if (seconds < 59.95) return seconds.toFixed(1);
     return clock(Math.floor(seconds)).slice(0, -2);
 }
 

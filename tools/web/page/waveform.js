@@ -19,13 +19,10 @@ class Peaks {
     /** @param {Float32Array} samples */
     append(samples) {
         for (const sample of samples) {
-            if (this.#filled === 0)
-                this.#begin();
+            if (this.#filled === 0) this.#begin();
             const at = this.length - 1;
-            if (sample < this.low[at])
-                this.low[at] = sample;
-            if (sample > this.high[at])
-                this.high[at] = sample;
+            if (sample < this.low[at]) this.low[at] = sample;
+            if (sample > this.high[at]) this.high[at] = sample;
             this.#filled = (this.#filled + 1) % SAMPLES_A_PEAK;
         }
     }
@@ -111,8 +108,10 @@ export class Waveform {
     setPosition(seconds) {
         this.#position = seconds;
         this.#slider.value = `${seconds}`;
-        this.#slider.setAttribute('aria-valuetext',
-                                  `${spokenTime(seconds)} of ${spokenTime(this.#seconds)}`);
+        this.#slider.setAttribute(
+            'aria-valuetext',
+            `${spokenTime(seconds)} of ${spokenTime(this.#seconds)}`,
+        );
         this.redraw();
     }
 
@@ -124,8 +123,7 @@ export class Waveform {
 
     /** Draws with the next frame of the screen. */
     redraw() {
-        if (this.#scheduled || document.hidden)
-            return;
+        if (this.#scheduled || document.hidden) return;
         this.#scheduled = true;
         requestAnimationFrame(() => {
             this.#scheduled = false;
@@ -134,8 +132,7 @@ export class Waveform {
     }
 
     #window() {
-        if (!this.#live)
-            return { from: 0, span: Math.max(this.#seconds, 1) };
+        if (!this.#live) return { from: 0, span: Math.max(this.#seconds, 1) };
         return { from: Math.max(0, this.#seconds - LIVE_SECONDS), span: LIVE_SECONDS };
     }
 
@@ -153,18 +150,17 @@ export class Waveform {
         this.#drawRuler(context, view, colour);
         this.#drawSamples(context, view, colour);
         this.#drawMarks(context, view, colour);
-        if (!this.#live && this.#seconds > 0)
-            this.#drawPosition(context, view, colour);
+        if (!this.#live && this.#seconds > 0) this.#drawPosition(context, view, colour);
     }
 
     #drawRuler(context, view, colour) {
         const fits = view.width / 56;
-        const step = [1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600].find((s) => view.span / s <= fits) ??
-                     7200;
+        const step =
+            [1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600].find((s) => view.span / s <= fits) ?? 7200;
         context.font = FIGURES;
         context.textBaseline = 'bottom';
         for (let s = Math.ceil(view.from / step) * step; s < view.from + view.span; s += step) {
-            const x = Math.round((s - view.from) / view.span * view.width);
+            const x = Math.round(((s - view.from) / view.span) * view.width);
             context.fillStyle = colour('--line');
             context.fillRect(x, 0, 1, view.height + RULER_HEIGHT);
             context.fillStyle = colour('--faint');
@@ -176,22 +172,22 @@ export class Waveform {
     #drawSamples(context, view, colour) {
         const peaks = this.#peaks;
         const middle = view.height / 2;
-        const perPixel = view.span * PEAKS_A_SECOND / view.width;
+        const perPixel = (view.span * PEAKS_A_SECOND) / view.width;
         const first = view.from * PEAKS_A_SECOND;
-        const heardAt = (this.#heard - view.from) / view.span * view.width;
+        const heardAt = ((this.#heard - view.from) / view.span) * view.width;
         const [heard, unheard] = [colour('--ink'), colour('--unheard')];
         context.fillStyle = colour('--line');
         context.fillRect(0, Math.round(middle), view.width, 1);
         for (let x = 0; x < view.width; x++) {
             const begin = Math.floor(first + x * perPixel);
             const end = Math.min(peaks.length, Math.max(begin + 1, first + (x + 1) * perPixel));
-            let low = 0, high = 0;
+            let low = 0,
+                high = 0;
             for (let i = begin; i < end; i++) {
                 low = Math.min(low, peaks.low[i]);
                 high = Math.max(high, peaks.high[i]);
             }
-            if (begin >= peaks.length)
-                break;
+            if (begin >= peaks.length) break;
             context.fillStyle = x < heardAt ? heard : unheard;
             const top = middle - loudness(high) * middle;
             context.fillRect(x, top, 1, Math.max(1, middle + loudness(-low) * middle - top));
@@ -200,16 +196,15 @@ export class Waveform {
 
     #drawMarks(context, view, colour) {
         for (const { seconds, kind } of this.#marks) {
-            const x = Math.round((seconds - view.from) / view.span * view.width);
+            const x = Math.round(((seconds - view.from) / view.span) * view.width);
             context.fillStyle = colour(kind === 'turn' ? '--accent' : '--faint');
-            if (kind === 'turn')
-                context.fillRect(x, 0, 2, view.height);
+            if (kind === 'turn') context.fillRect(x, 0, 2, view.height);
             context.fillRect(x, view.height - 5, kind === 'turn' ? 2 : 1, 5);
         }
     }
 
     #drawPosition(context, view, colour) {
-        const x = Math.min(view.width - 2, this.#position / view.span * view.width);
+        const x = Math.min(view.width - 2, (this.#position / view.span) * view.width);
         context.fillStyle = colour('--accent');
         context.fillRect(x, 0, 2, view.height + RULER_HEIGHT);
         context.beginPath();
