@@ -49,7 +49,7 @@ json() { "$tmp/json_lines" "$@"; }
 
 # --- Options, help, pages ---------------------------------------------------------------------------
 
-commands="transcribe trace devices inspect quantize calibrate eval validate compare autoquant bench"
+commands="transcribe trace devices inspect quantize calibrate eval validate compare autoquant bench web"
 prints version "stapes $(cat "$source/VERSION")" --version
 refuses "no command" 2 'usage'
 refuses "unknown command" 2 'no command "hear".*transcribe' hear

@@ -9,6 +9,7 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.15)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile>=1.2.0)
 pkg_check_modules(SAMPLERATE REQUIRED IMPORTED_TARGET samplerate>=0.2.2)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas>=0.3.21) # for the quantizer only
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75) # for stapes web only
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc>=2.6) # Debian's 2.8.0 calls itself 2.6.0
 
 add_library(stapes_dependencies INTERFACE)

@@ -10,6 +10,7 @@ build=(
     cmake ninja-build gcc libc6-dev pkg-config
     libvulkan-dev libvulkan-volk-dev glslang-tools
     libcjson-dev libsndfile1-dev libsamplerate0-dev libopenblas-serial-dev libutf8proc-dev
+    libmicrohttpd-dev
     libvulkan1 mesa-vulkan-drivers
 )
 tests=(

@@ -18,5 +18,6 @@ extern const struct command validate_command;
 extern const struct command compare_command;
 extern const struct command autoquant_command;
 extern const struct command bench_command;
+extern const struct command web_command;
 
 #endif
