@@ -104,6 +104,8 @@ enum status kernel_dispatch(kernel_set *set, gpu_program *program, enum kernel_i
 
 /* The product inside a dispatch of qkv, with its result dense in y: [col][rows]. */
 struct matmul_params qkv_product(const struct qkv_params *p);
+/* The qkv row that makes a product as row `product` does; KERNEL_COUNT: there is none. */
+enum kernel_id qkv_kernel(enum kernel_id product);
 
 /* Parts that the kernel attention makes of a ring of this capacity (attention_params.splits): so
  * many that one stream occupies a large GPU, and each still has about a hundred keys. */

@@ -272,6 +272,23 @@ struct matmul_params qkv_product(const struct qkv_params *p)
     };
 }
 
+enum kernel_id qkv_kernel(enum kernel_id product)
+{
+    switch (product) {
+    case KERNEL_matmul_f32_wg: return KERNEL_qkv_f32_wg;
+    case KERNEL_matmul_f16_wg: return KERNEL_qkv_f16_wg;
+    case KERNEL_matmul_bf16_wg: return KERNEL_qkv_bf16_wg;
+    case KERNEL_matmul_q8_0_wg: return KERNEL_qkv_q8_0_wg;
+    case KERNEL_matmul_q4_0_wg: return KERNEL_qkv_q4_0_wg;
+    case KERNEL_matmul_f32_sg: return KERNEL_qkv_f32_sg;
+    case KERNEL_matmul_f16_sg: return KERNEL_qkv_f16_sg;
+    case KERNEL_matmul_bf16_sg: return KERNEL_qkv_bf16_sg;
+    case KERNEL_matmul_q8_0_sg: return KERNEL_qkv_q8_0_sg;
+    case KERNEL_matmul_q4_0_sg: return KERNEL_qkv_q4_0_sg;
+    default: return KERNEL_COUNT;
+    }
+}
+
 /* Rows come in pairs, as those of a gate do. */
 static struct matmul_params paired_product(const struct qkv_params *p)
 {

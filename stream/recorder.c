@@ -211,24 +211,6 @@ void record_norm_matmul(struct recorder *r, const struct norm *norm, const struc
     record_matmul(r, w, &a);
 }
 
-/* The kernel that makes the product as this row does, and stores what it gives. */
-static enum kernel_id qkv_kernel(enum kernel_id product)
-{
-    switch (product) {
-    case KERNEL_matmul_f32_wg: return KERNEL_qkv_f32_wg;
-    case KERNEL_matmul_f16_wg: return KERNEL_qkv_f16_wg;
-    case KERNEL_matmul_bf16_wg: return KERNEL_qkv_bf16_wg;
-    case KERNEL_matmul_q8_0_wg: return KERNEL_qkv_q8_0_wg;
-    case KERNEL_matmul_q4_0_wg: return KERNEL_qkv_q4_0_wg;
-    case KERNEL_matmul_f32_sg: return KERNEL_qkv_f32_sg;
-    case KERNEL_matmul_f16_sg: return KERNEL_qkv_f16_sg;
-    case KERNEL_matmul_bf16_sg: return KERNEL_qkv_bf16_sg;
-    case KERNEL_matmul_q8_0_sg: return KERNEL_qkv_q8_0_sg;
-    case KERNEL_matmul_q4_0_sg: return KERNEL_qkv_q4_0_sg;
-    default: return KERNEL_COUNT;
-    }
-}
-
 static struct qkv_params qkv_params_of(const struct attention_args *a,
                                        const struct matmul_params *m)
 {
