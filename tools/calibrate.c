@@ -110,13 +110,9 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .offset = offsetof(struct options, calibration.silent),
      .help = "Go on where the model hears no word in all of the recordings."},
-    {.name = "slots",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(struct options, calibration.slots),
-     .value = "N",
-     .min = 1,
-     .max = 2048,
-     .help = "How many recordings run side by side, 1 to 2048. Default: all of them, at most 8."},
+    SLOTS_OPTION_ROW(
+        struct options, calibration.slots,
+        "How many recordings run side by side, 1 to 2048. Default: all of them, at most 8."),
     MODEL_OPTION_ROWS(struct options),
 };
 

@@ -16,7 +16,7 @@
 #include "tools/evaluation/side_by_side.h"
 #include "tools/transcriber.h"
 
-enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048, DEFAULT_COLUMNS = 100 };
+enum { DEFAULT_SLOTS = 8, DEFAULT_COLUMNS = 100 };
 
 struct options {
     struct model_options model; /* its path is set for each of the two */
@@ -314,13 +314,9 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .offset = offsetof(struct options, json),
      .help = "One JSON object a line: one for each file, then a summary."},
-    {.name = "slots",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(struct options, slots),
-     .value = "N",
-     .min = 1,
-     .max = MAX_SLOTS,
-     .help = "How many files run side by side, 1 to 2048. Default: all of them, at most 8."},
+    SLOTS_OPTION_ROW(
+        struct options, slots,
+        "How many files run side by side, 1 to 2048. Default: all of them, at most 8."),
     DEVICE_OPTION_ROWS(struct options),
 };
 

@@ -17,7 +17,7 @@
 #include "tools/evaluation/transcript_score.h"
 #include "tools/transcriber.h"
 
-enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048 };
+enum { DEFAULT_SLOTS = 8 };
 
 struct options {
     struct model_options model;
@@ -283,13 +283,9 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .offset = offsetof(struct options, json),
      .help = "Print the summary as one JSON object instead of a table. Rates are fractions of 1."},
-    {.name = "slots",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(struct options, slots),
-     .value = "N",
-     .min = 1,
-     .max = MAX_SLOTS,
-     .help = "How many utterances run side by side, 1 to 2048. Default: all of them, at most 8."},
+    SLOTS_OPTION_ROW(
+        struct options, slots,
+        "How many utterances run side by side, 1 to 2048. Default: all of them, at most 8."),
     MODEL_OPTION_ROWS(struct options),
 };
 

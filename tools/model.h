@@ -109,6 +109,15 @@ const char *model_kernels_name(const struct model_options *options);
         .help = "Tell on standard error what the library does."                                    \
     }
 
+enum { MODEL_MAX_SLOTS = 2048 };
+
+/* A row for a command that runs several streams side by side: how many, an int64_t. */
+#define SLOTS_OPTION_ROW(options, member, text)                                                    \
+    {                                                                                              \
+        .name = "slots", .kind = OPTION_INTEGER, .offset = offsetof(options, member),              \
+        .value = "N", .min = 1, .max = MODEL_MAX_SLOTS, .help = (text)                             \
+    }
+
 struct model_use {
     uint32_t slots;
     bool trace, timed;   /* as in stapes_model_params */

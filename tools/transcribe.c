@@ -14,7 +14,7 @@
 #include "tools/output.h"
 #include "tools/transcript.h"
 
-enum { DEFAULT_SLOTS = 8, MAX_SLOTS = 2048 };
+enum { DEFAULT_SLOTS = 8 };
 
 /* Sound is floats in [-1, 1]; a raw pipe read in the wrong format is far from that. */
 #define PLAUSIBLE_PEAK 8.0f
@@ -235,7 +235,7 @@ static int interrupt_jobs(struct session *session)
 /* Sleeps until a pipe has more. False if there is none to wait for. */
 static bool wait_for_sound(const struct session *session)
 {
-    struct pollfd fds[MAX_SLOTS];
+    struct pollfd fds[MODEL_MAX_SLOTS];
     nfds_t n = 0;
     for (int i = session->head; i < session->n_jobs; i++) {
         const struct job *job = &session->jobs[i];
@@ -403,13 +403,9 @@ static const struct option_row rows[] = {
      .value = "text|json",
      .choices = formats,
      .help = "Text, or one JSON object a line. Default: text."},
-    {.name = "slots",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(struct options, slots),
-     .value = "N",
-     .min = 1,
-     .max = MAX_SLOTS,
-     .help = "How many files run side by side, 1 to 2048. Default: all of them, at most 8."},
+    SLOTS_OPTION_ROW(
+        struct options, slots,
+        "How many files run side by side, 1 to 2048. Default: all of them, at most 8."),
     {.name = "raw-rate",
      .kind = OPTION_INTEGER,
      .offset = offsetof(struct options, raw_rate),

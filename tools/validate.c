@@ -8,8 +8,6 @@
 #include "tools/commands.h"
 #include "tools/output.h"
 
-enum { MAX_SLOTS = 2048 };
-
 struct options {
     struct model_options model;
     const char *data, *output, *scratch;
@@ -100,14 +98,10 @@ static const struct option_row rows[] = {
      .min = 1,
      .max = INT32_MAX,
      .help = "Take the first N recordings only. Default: all."},
-    {.name = "slots",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(struct options, slots),
-     .value = "N",
-     .min = 1,
-     .max = MAX_SLOTS,
-     .help = "How many recordings run side by side, 1 to 2048; the speed is that of so many. "
-             "Default: 8, or as many as there are."},
+    SLOTS_OPTION_ROW(
+        struct options, slots,
+        "How many recordings run side by side, 1 to 2048; the speed is that of so many. "
+        "Default: 8, or as many as there are."),
     {.name = "normalize",
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct options, normalize),
