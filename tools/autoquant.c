@@ -14,12 +14,11 @@
 #include "tools/audio.h"
 #include "tools/commands.h"
 #include "tools/evaluation/normalize.h"
-#include "tools/recordings.h"
 
 #define DEFAULT_TYPES "q4_0,q4_k,q5_0,q6_k,q8_0,f16"
 #define DEFAULT_METHODS "naive,mse,imatrix,gptq,awq"
 
-enum { FIRST_SECONDS = 120, MAX_SLOTS = 2048 };
+enum { FIRST_SECONDS = 120 };
 
 /* By cost. */
 static const struct {
@@ -144,14 +143,12 @@ static bool parse(struct autoquant *a)
 static int measure_recordings(struct autoquant *a)
 {
     const struct option_list *places = &a->options->calibrate;
-    struct recordings recordings;
     if (places->n == 0)
         return EXIT_SUCCESS;
-    if (recordings_find(a->report, places->items, places->n, 0, &recordings) != 0)
+    if (recordings_find(a->report, places->items, places->n, 0, &a->recordings) != 0)
         return EXIT_FAILURE;
-    a->search.most_seconds = ceil((double)recordings.samples / AUDIO_RATE);
+    a->search.most_seconds = ceil((double)a->recordings.samples / AUDIO_RATE);
     a->search.first_seconds = fmin((double)a->options->seconds, a->search.most_seconds);
-    recordings_deinit(&recordings);
     if (a->search.most_seconds > 0)
         return EXIT_SUCCESS;
     report_error(a->report, "%s: no recording has sound of a known length", places->items[0]);
@@ -281,6 +278,7 @@ static void deinit(struct autoquant *a)
 {
     validate_reference_destroy(&a->reference);
     mix_deinit(&a->mix);
+    recordings_deinit(&a->recordings);
     cJSON_Delete(a->identity);
     free(a->records);
     for (size_t i = 0; i < a->n_rules; i++)
@@ -406,14 +404,10 @@ static const struct option_row rows[] = {
      .min = 1,
      .max = INT32_MAX,
      .help = "Validate with the first N recordings only. Default: all."},
-    {.name = "slots",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(struct autoquant_options, slots),
-     .value = "N",
-     .min = 1,
-     .max = MAX_SLOTS,
-     .help = "How many recordings run side by side while validating, 1 to 2048. Default: 8, or as "
-             "many as there are."},
+    SLOTS_OPTION_ROW(
+        struct autoquant_options, slots,
+        "How many recordings run side by side while validating, 1 to 2048. Default: 8, or as "
+        "many as there are."),
     {.name = "normalize",
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct autoquant_options, normalize),

@@ -9,6 +9,7 @@
 
 #include "tools/autoquant/mix.h"
 #include "tools/calibration.h"
+#include "tools/recordings.h"
 #include "tools/validation/json_writer.h"
 #include "tools/validation/validate.h"
 
@@ -54,6 +55,7 @@ struct autoquant {
     struct log log;
     char directory[AUTOQUANT_PATH]; /* where everything goes */
     struct autoquant_search search;
+    struct recordings recordings; /* all to calibrate with; none without --calibrate */
     enum quantize_method methods[AUTOQUANT_MAX_METHODS]; /* of the search */
     struct quantize_rule rules[OPTION_LIST_MAX];         /* the user's */
     size_t n_rules;

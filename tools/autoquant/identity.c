@@ -15,7 +15,6 @@
 #include "tools/evaluation/fingerprint.h"
 #include "tools/evaluation/hash.h"
 #include "tools/evaluation/normalize.h"
-#include "tools/recordings.h"
 
 /* Name, size and time of the last change of a regular file. */
 static uint64_t hash_file(uint64_t hash, const char *path)
@@ -60,26 +59,21 @@ static bool add_data(const struct autoquant *a, struct json *json)
     return true;
 }
 
-static bool add_calibration(struct autoquant *a, struct json *json)
+static void add_calibration(const struct autoquant *a, struct json *json)
 {
     const struct option_list *places = &a->options->calibrate;
-    struct recordings recordings;
     uint64_t hash = HASH_START;
     if (places->n == 0)
-        return true;
+        return;
     cJSON *object = json_object(json, json->root, "calibration");
     cJSON *array = json_array(json, object, "paths");
-    if (recordings_find(a->report, places->items, places->n, 0, &recordings) != 0)
-        return false;
     for (size_t i = 0; i < places->n; i++)
         json_element(json, array, places->items[i]);
-    for (size_t i = 0; i < recordings.n; i++)
-        hash = hash_file(hash, recordings.paths[i]);
+    for (size_t i = 0; i < a->recordings.n; i++)
+        hash = hash_file(hash, a->recordings.paths[i]);
     json_number(json, object, "seconds", a->search.most_seconds);
     json_number(json, object, "first_seconds", a->search.first_seconds);
     add_hash(json, object, hash);
-    recordings_deinit(&recordings);
-    return true;
 }
 
 static void add_search(const struct autoquant *a, struct json *json)
@@ -116,7 +110,8 @@ int autoquant_identify(struct autoquant *a)
 {
     struct json json;
     json_begin(&json);
-    bool whole = add_checkpoint(a, &json) && add_data(a, &json) && add_calibration(a, &json);
+    bool whole = add_checkpoint(a, &json) && add_data(a, &json);
+    add_calibration(a, &json);
     add_search(a, &json);
     add_validation(a, &json);
     if (whole && json.failed)
