@@ -9,11 +9,6 @@ import { create, globals } from 'webgpu';
 
 Object.assign(globalThis, globals);
 
-async function openDevice() {
-    const adapter = await create(['backend=null']).requestAdapter();
-    return adapter.requestDevice({ requiredFeatures: ['subgroups'] });
-}
-
 function readPlans() {
     const plans = new Map();
     for (const line of new Set(readFileSync(0, 'utf8').split('\n'))) {
@@ -43,17 +38,21 @@ async function compile(device, path, plans) {
     await device.popErrorScope();
     for (const values of said.length ? [] : plans) {
         const constants = constantsOf(code, values);
-        await device
-            .createComputePipelineAsync({ layout: 'auto', compute: { module, constants } })
-            .catch(({ message }) => {
-                said.push(`${path}: with ${JSON.stringify(constants)}: ${message}`);
-            });
+        device.pushErrorScope('validation');
+        device.createComputePipeline({ layout: 'auto', compute: { module, constants } });
+        const error = await device.popErrorScope();
+        if (error) {
+            said.push(`${path}: with ${JSON.stringify(constants)}: ${error.message}`);
+        }
     }
     return said;
 }
 
 const [directory] = process.argv.slice(2);
-const device = await openDevice();
+// Dawn crashes once its instance or adapter has been garbage collected.
+globalThis.gpu = create(['backend=null']);
+globalThis.adapter = await globalThis.gpu.requestAdapter();
+const device = await globalThis.adapter.requestDevice({ requiredFeatures: ['subgroups'] });
 const plans = readPlans();
 let pipelines = 0;
 let failed = plans.size === 0;
