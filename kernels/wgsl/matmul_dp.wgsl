@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of matmul_dp.glsl: columns of matmul_sg as signed bytes in shared memory, rounded as params.h
-// says, and multiplied four bytes at a time. An invocation rounds a block of 32 elements.
+// Twin of matmul_dp.glsl: columns of matmul_sg as signed bytes in shared memory, rounded as
+// params.h says, and multiplied four bytes at a time. An invocation rounds a block of 32 elements.
 //!include matmul_sg
 //!include matmul_sg_heads
 const INTEGER_DOT = true;
