@@ -14,7 +14,8 @@ build=(
     libvulkan1 mesa-vulkan-drivers
 )
 tests=(
-    clang libclang-rt-14-dev vulkan-validationlayers chromium-common man-db groff
+    clang libclang-rt-14-dev vulkan-validationlayers chromium man-db groff
+    lld wasi-libc libclang-rt-14-dev-wasm32
 )
 
 case "${1-}" in
@@ -56,10 +57,10 @@ install_debian_packages() {
 
 # npm keeps a list of what it installed in node_modules; it is as old as the installation.
 install_npm_packages() {
-    local directory=tests/gguf_reader
+    local directory=$1
     [ ! "$directory/node_modules/.package-lock.json" -nt "$directory/package-lock.json" ] || return 0
     if ! command -v npm >/dev/null; then
-        echo "npm is missing: the test that needs $directory is skipped" >&2
+        echo "npm is missing: the tests that need $directory are skipped" >&2
         return
     fi
     echo "Installing the npm packages of $directory" >&2
@@ -67,4 +68,7 @@ install_npm_packages() {
 }
 
 install_debian_packages "$1"
-[ "$1" = build ] || install_npm_packages
+if [ "$1" = test ]; then
+    install_npm_packages tests/gguf_reader
+    install_npm_packages tests/web
+fi

@@ -5,35 +5,12 @@
 import { readFile } from 'node:fs/promises';
 
 import { Gpu, openDevice } from '../../runtime/webgpu/gpu.js';
+import { wasiImports } from '../../tools/web/package/wasi.js';
 import { openDawn } from './dawn.mjs';
 
 function globToRegExp(pattern) {
     const escaped = pattern.replace(/[.+^${}()|\\]/g, '\\$&');
     return new RegExp(`^${escaped.replace(/\*/g, '.*').replace(/\?/g, '.').replace(/\[!/g, '[^')}$`);
-}
-
-// What the C library asks of its system: standard output and error, lines that end up on stderr.
-function wasi(memory) {
-    const decoder = new TextDecoder();
-    return {
-        fd_write(fd, vectors, n, written) {
-            const view = new DataView(memory().buffer);
-            let total = 0;
-            for (let i = 0; i < n; i++) {
-                const [at, bytes] = [0, 4].map((o) => view.getUint32(vectors + 8 * i + o, true));
-                process.stderr.write(decoder.decode(new Uint8Array(memory().buffer, at, bytes)));
-                total += bytes;
-            }
-            view.setUint32(written, total, true);
-            return 0;
-        },
-        fd_close: () => 0,
-        fd_seek: () => 70, // ESPIPE
-        fd_fdstat_get: () => 8, // EBADF: not a terminal, so buffered by lines
-        proc_exit(code) {
-            throw new Error(`checkgpu.wasm exits with ${code}`);
-        },
-    };
 }
 
 class Checks {
@@ -93,14 +70,19 @@ class Checks {
  * @param {string} [options.kernel] pattern of names of rows, or of their plain forms'
  * @param {bigint} [options.seed]
  * @param {string[]} [options.dawn] options of Dawn
+ * @param {(code: string) => string} [options.alter] changes the modules, to see that errors are seen
  * @param {(device: string) => void} [options.onDevice]
  * @param {(row: Row) => void} [options.onRow] when it is done
  * @param {(output: {row: string, index: number, binding: number, element: string,
  *     words: Uint32Array}) => void} [options.onOutput] each binding that each case writes
  * @returns {Promise<{rows: Row[], skipped: string[]}>} skipped: the device lacks what they need
  */
-export async function checkKernels({ wasm, kernel = '*', seed = 1n, dawn = [], onDevice, onRow, onOutput }) {
+export async function checkKernels({ wasm, kernel = '*', seed = 1n, dawn = [], alter, onDevice, onRow, onOutput }) {
     const opened = await openDevice(await openDawn(dawn));
+    if (alter) {
+        const { device } = opened, create = device.createShaderModule.bind(device);
+        device.createShaderModule = ({ code, ...rest }) => create({ code: alter(code), ...rest });
+    }
     const gpu = new Gpu(opened);
     let instance = null, checks = null;
     const output = (row, index, binding, element, words, n) => onOutput?.({
@@ -108,7 +90,8 @@ export async function checkKernels({ wasm, kernel = '*', seed = 1n, dawn = [], o
         words: new Uint32Array(instance.exports.memory.buffer, words, n).slice() });
     ({ instance } = await WebAssembly.instantiate(await readFile(wasm), {
         gpu: gpu.imports, check: { output },
-        wasi_snapshot_preview1: wasi(() => instance.exports.memory) }));
+        wasi_snapshot_preview1: wasiImports(() => instance.exports.memory.buffer,
+            (text) => process.stderr.write(text)) }));
     gpu.attach(instance);
     checks = new Checks(instance, gpu);
     const status = instance.exports.check_open(Number(seed & 0xffffffffn), Number(seed >> 32n));
