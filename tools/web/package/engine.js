@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The exports of tools/web/engine.c, with JavaScript's types. One engine an instance of the module.
-import { Status, statusError } from './errors.js';
+import { Status, SttError, statusError } from './errors.js';
 import { Files } from './sources.js';
 import { wasiImports } from './wasi.js';
 
@@ -51,14 +51,17 @@ export class Engine {
         return this.#exports.memory.buffer.byteLength;
     }
 
-    /** The error of a status, with what the engine said last; of IO, with what the source says. */
-    error(status) {
-        return (status === Status.IO && this.files.error) || statusError(status, this.#lastError);
+    /** The error of a status, with what the engine said last. */
+    #error(status) {
+        if (status !== Status.IO)
+            return statusError(status, this.#lastError);
+        // A source that can be read but ends too early has no error of its own.
+        return this.files.error ?? new SttError('truncated', this.#lastError);
     }
 
     #check(status) {
         if (status < 0)
-            throw this.error(status);
+            throw this.#error(status);
         return status;
     }
 
@@ -101,8 +104,9 @@ export class Engine {
         return JSON.parse(new TextDecoder().decode(bytes.subarray(at, bytes.indexOf(0, at))));
     }
 
-    createStream() {
-        return this.#check(this.#exports.engine_stream_create());
+    /** Frames of silence: 0 the model's default, -1 none. */
+    createStream({ trace = false, padFrames = 0, prefixFrames = 0 } = {}) {
+        return this.#check(this.#exports.engine_stream_create(trace, padFrames, prefixFrames));
     }
 
     /** Samples taken: fewer than given where the queue is full. */
@@ -123,8 +127,7 @@ export class Engine {
         while (done < values.length) {
             const part = values.subarray(done, done + most);
             new Type(this.#exports.memory.buffer, this.#staging, part.length).set(part);
-            const status = call(this.#staging, part.length / unit);
-            const taken = status === Status.AGAIN ? 0 : this.#check(status) * unit;
+            const taken = unit * this.#check(call(this.#staging, part.length / unit));
             done += taken;
             if (taken < part.length)
                 break;

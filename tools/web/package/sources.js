@@ -204,9 +204,12 @@ export class ShardSource {
         }
     }
 
+    /** All bytes at once, or AGAIN: a reader begins anew after it. */
     read(offset, to) {
         if (offset >= this.size)
             return 0;
+        if (Math.min(offset + to.length, this.size) > this.received)
+            return Status.AGAIN;
         if (this.#window && offset >= this.#window.start)
             return this.#readWindow(offset, to);
         const part = this.#parts.find((p) => offset < p.start + p.bytes);
