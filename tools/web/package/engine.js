@@ -104,9 +104,12 @@ export class Engine {
         return JSON.parse(new TextDecoder().decode(bytes.subarray(at, bytes.indexOf(0, at))));
     }
 
-    /** Frames of silence: 0 the model's default, -1 none. */
+    /**
+     * @param options {trace: also events of steps, padFrames, prefixFrames: silence behind and before
+     *     the sound, in frames: 0 as the model wants it, -1 none}
+     */
     createStream({ trace = false, padFrames = 0, prefixFrames = 0 } = {}) {
-        return this.#check(this.#exports.engine_stream_create(trace, padFrames, prefixFrames));
+        return this.#check(this.#exports.engine_stream_create(Number(trace), padFrames, prefixFrames));
     }
 
     /** Samples taken: fewer than given where the queue is full. */
