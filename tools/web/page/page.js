@@ -230,8 +230,8 @@ function addWord(word) {
     enableTools();
 }
 
-function heardFrame({ ms }) {
-    heard = Math.min(duration, heard + FRAME_SECONDS);
+function heardFrame({ ms, frames }) {
+    heard = Math.min(duration, heard + frames * FRAME_SECONDS);
     waveform.setHeard(heard);
     meter.add(ms);
     if (stopMicrophone && duration - heard > BEHIND_SECONDS)
