@@ -33,7 +33,7 @@ static void usage(FILE *to)
     fputs(
         "usage: checkgpu [--kernel PATTERN] [--variant V] [--device D] [--seed N]\n"
         "                [--all | --no-all] [--validation] [--bench [--quick] [--rotate-mb N]]\n"
-        "                [--json FILE] [--list] [--verbose]\n"
+        "                [--json FILE] [--outputs FILE] [--list] [--verbose]\n"
         "  --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])\n"
         "  --variant V       only plain, workgroup, subgroup, integer, tiles or texels, or rows\n"
         "                    that end in V\n"
@@ -48,6 +48,7 @@ static void usage(FILE *to)
         "  --rotate-mb N     megabytes of copies that a case is timed on in turn (1 to 16384;\n"
         "                    default: 256, on CPU devices four times their last-level cache)\n"
         "  --json FILE       also a JSON document; -: on standard output, and nothing else there\n"
+        "  --outputs FILE    what each case wrote, for who compares devices\n"
         "  --list            names of the rows, and what they need\n"
         "exit status: 0 all passed, 1 a failure, 2 wrong usage, 77 no device\n",
         to);
@@ -89,6 +90,7 @@ static int parse(int argc, char **argv, struct options *o, int *all)
         {.name = "--variant", .text = &o->variant},
         {.name = "--device", .text = &o->device},
         {.name = "--json", .text = &o->json},
+        {.name = "--outputs", .text = &o->outputs},
         {.name = "--seed", .number = &o->seed, .most = UINT64_MAX},
         {.name = "--rotate-mb", .number = &o->rotate_mb, .least = 1, .most = 16384},
         {.name = "--validation", .flag = &o->validation},
@@ -216,7 +218,8 @@ static double now_ms(void)
 
 /* Checks the rows of run[], clears those that fail or that the device cannot run, and returns how
  * many failed. */
-static uint32_t check_rows(struct checker *k, FILE *to, bool *run, struct row_result *rows)
+static uint32_t check_rows(struct checker *k, FILE *to, bool *run, struct row_result *rows,
+                           bool *skipped_rows)
 {
     uint32_t features = gpu_device_get_info(k->device)->features;
     uint32_t passed = 0, failed = 0, skipped = 0;
@@ -230,6 +233,7 @@ static uint32_t check_rows(struct checker *k, FILE *to, bool *run, struct row_re
         run[i] = (kernel_table[i].features & features) == kernel_table[i].features;
         if (!run[i]) {
             fprintf(to, "%-18s skipped: the device lacks what it needs\n", kernel_table[i].name);
+            skipped_rows[i] = true;
             skipped++;
         } else if (!only_bench) {
             const double from = now_ms();
@@ -303,6 +307,7 @@ static int walk(struct checker *k, bool *run)
     /* Standard output is the document's alone. */
     FILE *to = o->json && !strcmp(o->json, "-") ? fopen("/dev/null", "w") : stdout;
     struct row_result rows[KERNEL_COUNT] = {{0}};
+    bool skipped[KERNEL_COUNT] = {false};
     struct roofs roofs = {0};
     struct bench_results results = {0};
     if (!to) {
@@ -311,15 +316,39 @@ static int walk(struct checker *k, bool *run)
     }
     fprintf(to, "checkgpu: %s (%s), seed %llu\n", info->name, info->driver,
             (unsigned long long)o->seed);
-    bool good = check_rows(k, to, run, rows) == 0;
+    bool good = check_rows(k, to, run, rows, skipped) == 0;
     if (o->bench)
         good &= bench_rows(k, to, run, &roofs, &results);
     if (o->json)
-        good &= report_json(k, rows, o->bench ? &roofs : NULL, &results);
+        good &= report_json(k, rows, skipped, o->bench ? &roofs : NULL, &results);
     if (to != stdout)
         fclose(to);
     free(results.at);
     return good ? 0 : 1;
+}
+
+static bool open_outputs(struct checker *k)
+{
+    const char *path = k->options->outputs;
+    if (!path)
+        return true;
+    k->outputs = fopen(path, "wb");
+    if (k->outputs)
+        fputs(OUTPUTS_MAGIC, k->outputs);
+    else
+        fprintf(stderr, "checkgpu: %s: %s\n", path, strerror(errno));
+    return k->outputs;
+}
+
+static bool close_outputs(struct checker *k)
+{
+    if (!k->outputs)
+        return true;
+    const bool failed = ferror(k->outputs);
+    if (!fclose(k->outputs) && !failed)
+        return true;
+    fprintf(stderr, "checkgpu: %s: cannot be written: %s\n", k->options->outputs, strerror(errno));
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -345,7 +374,9 @@ int main(int argc, char **argv)
         return status == ERROR_NO_DEVICE ? SKIP : 1;
     }
     o.all = all >= 0 ? all : !o.bench && gpu_device_get_info(k.device)->type == GPU_TYPE_CPU;
-    result = walk(&k, run);
+    result = open_outputs(&k) ? walk(&k, run) : 1;
+    if (!close_outputs(&k))
+        result = 1;
     gpu_buffer_destroy(k.device, &k.buffer);
     gpu_device_destroy(&k.device);
     return result;

@@ -12,7 +12,7 @@
 #include "kernels/reference.h"
 
 struct options {
-    const char *pattern, *variant, *device, *json;
+    const char *pattern, *variant, *device, *json, *outputs;
     uint64_t seed, rotate_mb; /* 0: from the device */
     bool list, all, validation, verbose, bench, quick;
 };
@@ -29,12 +29,14 @@ struct checker {
     struct pipeline *pipelines; /* of the row that runs now */
     uint32_t n_pipelines;
     gpu_buffer *buffer; /* all bindings of a case, grown as needed */
+    FILE *outputs;      /* what cases write goes there, if not NULL; errors stay in it */
 };
 
 struct row_result {
     uint32_t cases, failures;
     double worst; /* share of the tolerance */
     char worst_at[160];
+    double worst_error; /* of floats: largest difference from the reference */
 };
 
 /* --- Cases (checkgpu_case.c) ----------------------------------------------------------------- */
@@ -61,8 +63,8 @@ struct prepared {
 uint64_t case_seed(uint64_t seed, enum kernel_id id, uint32_t index);
 /* Whether row `id` may run with these parameters. */
 bool case_legal(enum kernel_id id, const struct kernel_case *c);
-/* Makes case `index` of row `id` and its expected outputs, with slot 0 alone if `alone`. False: there
- * is no such case. */
+/* Makes case `index` of row `id` and its expected outputs, with slot 0 alone if `alone`. False:
+ * there is no such case. */
 bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, bool alone,
                   struct prepared *out);
 void case_free(struct prepared *p);
@@ -86,7 +88,11 @@ void case_failed(const struct checker *k, enum kernel_id id, const struct prepar
 
 /* --- Running (checkgpu_run.c) ----------------------------------------------------------------- */
 
-/* Runs row `id` on a prepared case and on its slot 0 alone, and judges both. */
+#define OUTPUTS_MAGIC "STOUTPT1"
+#define OUTPUTS_NAME_BYTES 48
+
+/* Runs row `id` on a prepared case and on its slot 0 alone, and judges both. What it wrote goes to
+ * k->outputs, as docs/benchmarks.md describes. */
 bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,
                 struct row_result *result);
 enum status checker_pipeline(struct checker *k, enum kernel_id id, const struct kernel_plan *plan,
@@ -164,9 +170,10 @@ void report_bench(FILE *to, const struct roofs *roofs, const struct bench_result
                   uint32_t n);
 /* One line a row of `base` of which cases were left out. */
 void report_left_out(FILE *to, enum kernel_id base, const struct bench_results *results);
-/* The document that docs/benchmarks.md describes. `rows`: KERNEL_COUNT of them, without cases where
- * not walked; roofs and results only with --bench. False: not written (told). */
-bool report_json(const struct checker *k, const struct row_result *rows, const struct roofs *roofs,
-                 const struct bench_results *results);
+/* The document that docs/benchmarks.md describes. `rows` and `skipped`: KERNEL_COUNT of them, rows
+ * without cases where not walked; roofs and results only with --bench. False: not written (told).
+ */
+bool report_json(const struct checker *k, const struct row_result *rows, const bool *skipped,
+                 const struct roofs *roofs, const struct bench_results *results);
 
 #endif

@@ -240,6 +240,15 @@ static void print_word(const struct kernel_case *c, char element, const char *wh
         fprintf(stderr, "  %s [%u]: expected %08x, got %08x\n", which, at, want, got);
 }
 
+/* Of floats; infinite where only one of them is a number. */
+static double difference(uint32_t want, uint32_t got)
+{
+    if (want == got)
+        return 0;
+    const double difference = fabs((double)as_float(got) - as_float(want));
+    return isnan(difference) ? INFINITY : difference;
+}
+
 bool case_compare(const struct checker *k, enum kernel_id id, const struct prepared *p, uint32_t b,
                   const uint32_t *got, struct row_result *result)
 {
@@ -254,6 +263,8 @@ bool case_compare(const struct checker *k, enum kernel_id id, const struct prepa
         out_of_memory();
     for (uint32_t i = 0; i < words; i++) {
         const double s = share(c, element, b, i, got[i]);
+        if (element == 'f')
+            result->worst_error = fmax(result->worst_error, difference(want[i], got[i]));
         bad[i] = s > 1;
         if (bad[i] && !n++)
             first = i;

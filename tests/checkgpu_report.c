@@ -117,6 +117,12 @@ static const char *variant_name(enum kernel_id id)
     return *suffix == '_' ? suffix + 1 : *suffix ? suffix : "plain";
 }
 
+/* WebGPU has no texel buffers, and eight storage buffers a kernel by default. */
+static bool has_twin(const struct kernel_info *row)
+{
+    return !strchr(row->access, 't') && !(row->features & GPU_FEATURE_MORE_BINDINGS);
+}
+
 static void add_tests(cJSON *document, const struct row_result *rows)
 {
     cJSON *tests = cJSON_AddArrayToObject(document, "tests");
@@ -128,8 +134,18 @@ static void add_tests(cJSON *document, const struct row_result *rows)
         cJSON_AddNumberToObject(test, "cases", rows[i].cases);
         cJSON_AddNumberToObject(test, "failures", rows[i].failures);
         cJSON_AddNumberToObject(test, "worst_share_of_tolerance", rows[i].worst);
+        cJSON_AddNumberToObject(test, "worst_error", rows[i].worst_error);
+        cJSON_AddBoolToObject(test, "twin", has_twin(&kernel_table[i]));
         cJSON_AddItemToArray(tests, test);
     }
+}
+
+static void add_skipped(cJSON *document, const bool *skipped)
+{
+    cJSON *array = cJSON_AddArrayToObject(document, "skipped");
+    for (int i = 0; i < KERNEL_COUNT; i++)
+        if (skipped[i])
+            cJSON_AddItemToArray(array, cJSON_CreateString(kernel_table[i].name));
 }
 
 static cJSON *result_object(const struct roofs *roofs, const struct bench_result *r)
@@ -189,8 +205,8 @@ static bool write_text(const char *path, const char *text)
     return good;
 }
 
-bool report_json(const struct checker *k, const struct row_result *rows, const struct roofs *roofs,
-                 const struct bench_results *results)
+bool report_json(const struct checker *k, const struct row_result *rows, const bool *skipped,
+                 const struct roofs *roofs, const struct bench_results *results)
 {
     const struct gpu_device_info *info = gpu_device_get_info(k->device);
     char seed[24];
@@ -200,6 +216,7 @@ bool report_json(const struct checker *k, const struct row_result *rows, const s
     cJSON_AddStringToObject(document, "driver", info->driver);
     cJSON_AddStringToObject(document, "seed", seed); /* a number of JSON has 53 bits */
     add_tests(document, rows);
+    add_skipped(document, skipped);
     if (roofs)
         add_bench(document, k, roofs, results);
     char *text = cJSON_Print(document);

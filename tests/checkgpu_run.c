@@ -102,6 +102,31 @@ static bool check_alone(struct checker *k, enum kernel_id id, const struct prepa
     return same;
 }
 
+static void put_word(FILE *to, uint32_t word)
+{
+    for (int i = 0; i < 4; i++)
+        fputc((int)(word >> 8 * i & 0xff), to);
+}
+
+static void put_outputs(FILE *to, enum kernel_id id, const struct prepared *p,
+                        const uint32_t *image)
+{
+    const struct kernel_info *info = &kernel_table[id];
+    for (uint32_t b = 0; b < p->layout.n; b++) {
+        char name[OUTPUTS_NAME_BYTES] = {0};
+        if (!p->c.words[b] || p->c.careless[b] || !strchr("ox", info->access[b]))
+            continue;
+        memcpy(name, info->name, MIN(strlen(info->name), sizeof(name)));
+        fwrite(name, 1, sizeof(name), to);
+        put_word(to, p->index);
+        put_word(to, b);
+        put_word(to, (uint32_t)info->elements[b]);
+        put_word(to, p->c.words[b]);
+        for (uint32_t i = 0; i < p->c.words[b]; i++)
+            put_word(to, image[p->layout.offset[b] / 4 + i]);
+    }
+}
+
 bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,
                 struct row_result *result)
 {
@@ -113,6 +138,8 @@ bool case_check(struct checker *k, enum kernel_id id, const struct prepared *p,
     }
     if (!good)
         case_failed(k, id, p, "did not run");
+    else if (k->outputs)
+        put_outputs(k->outputs, id, p, full);
     good = good && case_judge(k, id, p, full, result) && check_alone(k, id, p, full, alone);
     free(full);
     free(alone);
