@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * list_plans: prints the name of each row that has a twin in WGSL, and the specialization constants
- * that its plan gives it, a line for each plan of the test cases: "rmsnorm_wg 256".
+ * that its plan gives it, a line for each plan of the cases of tests and benches: "rmsnorm_wg 256".
  */
+#include <setjmp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/reference.h"
@@ -16,29 +16,27 @@ static kernel_cases_fn *const cases[KERNEL_COUNT] = {
 #undef KERNEL
 };
 
-struct blocks {
-    void *at[64];
-    uint32_t n;
-    uint32_t random;
-};
-
-static uint32_t next_random(void *state)
+static uint32_t no_random(void *state)
 {
-    struct blocks *blocks = state;
-    blocks->random = blocks->random * 1664525u + 1013904223u;
-    return blocks->random;
+    (void)state;
+    return 0;
 }
 
-static void *allocate(void *state, size_t bytes)
+/* A case's parameters are complete when it asks for its first buffer, and are all that a plan needs:
+ * the contents of the bench's would take minutes to make. */
+static _Noreturn void *leave(void *state, size_t bytes)
 {
-    struct blocks *blocks = state;
-    void *block = calloc(1, bytes ? bytes : 1);
-    if (!block || blocks->n == COUNT_OF(blocks->at)) {
-        fprintf(stderr, "list_plans: out of memory for a case\n");
-        exit(1);
-    }
-    blocks->at[blocks->n++] = block;
-    return block;
+    (void)bytes;
+    longjmp(*(jmp_buf *)state, 1);
+}
+
+static bool make_params(enum kernel_id id, uint32_t index, struct kernel_case *c)
+{
+    jmp_buf made;
+    const struct case_source source = {no_random, &made, leave};
+    if (setjmp(made))
+        return true;
+    return cases[id](id, index, &source, c);
 }
 
 static bool has_twin(enum kernel_id id)
@@ -47,25 +45,14 @@ static bool has_twin(enum kernel_id id)
            !(kernel_table[id].features & GPU_FEATURE_MORE_BINDINGS);
 }
 
-static void list(enum kernel_id id)
+static void list(enum kernel_id id, uint32_t index)
 {
-    struct kernel_plan last = {.n_spec = 0};
-    for (uint32_t index = 0;; index++) {
-        struct kernel_case c = {.id = id};
-        struct blocks blocks = {.random = index};
-        const struct case_source source = {next_random, &blocks, allocate};
-        const bool more = cases[id](id, index, &source, &c);
-        while (blocks.n)
-            free(blocks.at[--blocks.n]);
-        if (!more)
-            return;
+    static struct kernel_case c;
+    for (memset(&c, 0, sizeof(c)); make_params(id, index, &c); memset(&c, 0, sizeof(c)), index++) {
         struct kernel_plan plan = {.n_spec = 0};
         if (!kernel_table[id].suits(&c.params))
             continue;
         kernel_table[id].plan(&c.params, &plan);
-        if (plan.n_spec == last.n_spec && !memcmp(plan.spec, last.spec, 4 * plan.n_spec))
-            continue;
-        last = plan;
         printf("%s", kernel_table[id].name);
         for (uint32_t i = 0; i < plan.n_spec; i++)
             printf(" %u", plan.spec[i]);
@@ -76,7 +63,9 @@ static void list(enum kernel_id id)
 int main(void)
 {
     for (int id = 0; id < KERNEL_COUNT; id++)
-        if (has_twin((enum kernel_id)id))
-            list((enum kernel_id)id);
+        if (has_twin((enum kernel_id)id)) {
+            list((enum kernel_id)id, 0);
+            list((enum kernel_id)id, CASE_BENCH);
+        }
     return 0;
 }
