@@ -23,6 +23,11 @@ export async function whyNoDawn() {
     return undefined;
 }
 
+// SwiftShader zeroes workgroup memory with a store for each word, which takes most of the time of
+// workgroup forms, compiling included. Without its extension Dawn writes loops into the shaders.
+const ZERO_BY_LOOPS =
+    'disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
+
 const instances = []; // what was made from one crashes when it is collected
 
 /**
@@ -32,6 +37,6 @@ const instances = []; // what was made from one crashes when it is collected
 export async function openDawn(options = []) {
     process.env.VK_ICD_FILENAMES ??= SWIFTSHADER;
     const { create } = await import('webgpu');
-    instances.push(create(['backend=vulkan', ...options]));
+    instances.push(create(['backend=vulkan', ZERO_BY_LOOPS, ...options]));
     return instances.at(-1);
 }
