@@ -40,3 +40,29 @@ export async function openDawn(options = []) {
     instances.push(create(['backend=vulkan', ZERO_BY_LOOPS, ...options]));
     return instances.at(-1);
 }
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Waits for a promise of WebGPU's. While there are any, Dawn asks the device in every turn of the event
+ * loop, which takes a core from SwiftShader: the turns are made a millisecond long.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+export async function patiently(promise) {
+    let waiting = true;
+    const nap = () => {
+        Atomics.wait(sleeper, 0, 0, 1);
+        if (waiting) {
+            setImmediate(nap);
+        }
+    };
+    setImmediate(nap);
+    try {
+        return await promise;
+    } finally {
+        waiting = false;
+    }
+}

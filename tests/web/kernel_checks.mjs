@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 
 import { Gpu, openDevice } from '../../runtime/webgpu/gpu.js';
 import { wasiImports } from '../../tools/web/package/wasi.js';
-import { openDawn } from './dawn.mjs';
+import { openDawn, patiently } from './dawn.mjs';
 
 function globToRegExp(pattern) {
     const escaped = pattern.replace(/[.+^${}()|\\]/g, '\\$&');
@@ -50,9 +50,9 @@ class Checks {
             under_way = this.exports.check_step();
             left.filter((r) => this.exports.check_ended(r.id)).forEach(onRow);
             left = left.filter((r) => !this.exports.check_ended(r.id));
-            await this.gpu.settled();
+            await patiently(this.gpu.settled());
             this.exports.check_submit();
-            await this.gpu.progress();
+            await patiently(this.gpu.progress());
             if (lost) {
                 throw new Error(`the device failed: ${lost.message}`);
             }
