@@ -74,7 +74,10 @@ describe('the page', { skip }, () => {
             await page.getAttribute('#meter', 'aria-valuetext'),
             /times real time, keeps up/,
         );
-        assert.match(await textOf(page, '#model-status'), /Ready: fake · no device · 50\.3 MB/);
+        assert.match(
+            await textOf(page, '#model-status'),
+            /Ready: demo model · no device · 50\.3 MB/,
+        );
         assert.equal(await page.locator('.word.open').count(), 0);
     });
 

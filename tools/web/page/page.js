@@ -113,7 +113,7 @@ function act(action) {
 function describeModel() {
     const info = session.info;
     if (!info) return 'Not loaded.';
-    const parts = [info.name, info.device, `${megabytes(info.deviceBytes)} on the device`];
+    const parts = [session.name, info.device, `${megabytes(info.deviceBytes)} on the device`];
     parts.push(info.vadHeads > 0 ? 'marks ends of turns' : 'no ends of turns');
     return `Ready: ${parts.filter(Boolean).join(' · ')}`;
 }

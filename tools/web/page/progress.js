@@ -32,7 +32,10 @@ export class LoadProgress {
             const full = Math.max(0, Math.min(1, part * shards - i));
             segment.style.setProperty('--full', `${full * 100}%`);
         });
-        const bytes = `${megabytes(loadedBytes)} of ${megabytes(totalBytes)}`;
+        const bytes =
+            part < 1
+                ? `${megabytes(loadedBytes)} of ${megabytes(totalBytes)}`
+                : `${megabytes(totalBytes)}, preparing the GPU…`;
         this.#text.textContent =
             shards > 1 ? `Shard ${Math.min(shard + 1, shards)} of ${shards} · ${bytes}` : bytes;
         this.#bar.setAttribute('aria-valuenow', `${Math.round(part * 100)}`);

@@ -9,6 +9,8 @@ export class Session {
     #stt = null;
     #key = '';
     #handlers;
+    /** What the visitor knows the open model by. */
+    name = '';
 
     /** @param {{progress, word, wordend, turnend, frame, error}} handlers functions that take the
      *      details of the events of Stt of these names; after an error the model is closed */
@@ -23,7 +25,7 @@ export class Session {
 
     /**
      * Opens the model, unless it is open already.
-     * @param {{key: string, options: object}} choice of ModelChoice
+     * @param {{key: string, name: string, options: object}} choice of ModelChoice
      * @param {AbortSignal} signal
      * @throws {SttError}
      */
@@ -43,6 +45,7 @@ export class Session {
         });
         this.#stt = stt;
         this.#key = choice.key;
+        this.name = choice.name;
     }
 
     /**
