@@ -3,21 +3,26 @@
 //
 // checkgpu for WebGPU: the same cases, seeds and references, through Dawn.
 
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { whyNoDawn } from './dawn.mjs';
 import { checkKernels } from './kernel_checks.mjs';
+import { OutputsFile } from './outputs.mjs';
 
-const USAGE = `usage: checkgpu.mjs --wasm FILE [--kernel PATTERN] [--seed N]
+const USAGE = `usage: checkgpu.mjs --wasm FILE [--kernel PATTERN] [--seed N] [--json FILE] [--outputs FILE]
   --wasm FILE       checkgpu.wasm of a build
   --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])
   --seed N          of the generated cases (0 to 2^64 - 1)
+  --json FILE       also a JSON document (docs/benchmarks.md)
+  --outputs FILE    what each case wrote, for who compares devices
 exit status: 0 all passed, 1 a failure, 2 wrong usage, 77 no device
 `;
 
 function parse() {
     const { values } = parseArgs({ options: { wasm: { type: 'string' }, kernel: { type: 'string' },
-        seed: { type: 'string', default: '1' }, help: { type: 'boolean' } } });
+        seed: { type: 'string', default: '1' }, json: { type: 'string' },
+        outputs: { type: 'string' }, help: { type: 'boolean' } } });
     if (values.help) {
         process.stdout.write(USAGE);
         process.exit(0);
@@ -58,8 +63,26 @@ if (why) {
     process.stderr.write(`checkgpu.mjs: ${why}\n`);
     process.exit(77);
 }
+
+function writeJson(path, device, rows, skipped) {
+    const tests = rows.map((r) => ({ row: r.name, cases: r.cases, failures: r.failures,
+        worst_share_of_tolerance: r.worst, worst_error: r.worstError, twin: true }));
+    writeFileSync(path, JSON.stringify({ device, driver: 'WebGPU', seed: String(options.seed), tests,
+        skipped }) + '\n');
+}
+
+let name = '';
+const file = options.outputs && new OutputsFile(options.outputs);
 const { rows, skipped } = await checkKernels({ ...options, onRow: printRow,
-    onDevice: (device) => console.log(`checkgpu: ${device}, seed ${options.seed}`) });
+    onDevice: (device) => {
+        name = device;
+        console.log(`checkgpu: ${device}, seed ${options.seed}`);
+    },
+    onOutput: file && ((output) => file.add(output)) });
+file?.close();
+if (options.json) {
+    writeJson(options.json, name, rows, skipped);
+}
 const failed = rows.filter((r) => r.failures > 0 || r.cases === 0);
 console.log(`checkgpu: ${rows.length - failed.length} passed, ${failed.length} failed, ` +
     `${skipped.length} skipped`);

@@ -38,7 +38,8 @@ class Checks {
         const at = this.exports.check_result(id);
         const view = new DataView(this.exports.memory.buffer);
         return { cases: view.getUint32(at, true), failures: view.getUint32(at + 4, true),
-            worst: view.getFloat64(at + 8, true), worstAt: this.text(at + 16) };
+            worst: view.getFloat64(at + 8, true), worstAt: this.text(at + 16),
+            worstError: view.getFloat64(at + 176, true) };
     }
 
     async walk(rows, onRow) {
@@ -63,8 +64,8 @@ class Checks {
 /**
  * Runs rows that have a twin against their references.
  *
- * @typedef {{name: string, cases: number, failures: number, worst: number, worstAt: string}} Row
- *     worst: share of the tolerance
+ * @typedef {{name: string, cases: number, failures: number, worst: number, worstAt: string,
+ *     worstError: number}} Row worst: share of the tolerance; worstError: of floats, from the reference
  * @param {object} options
  * @param {string} options.wasm path of checkgpu.wasm
  * @param {string} [options.kernel] pattern of names of rows, or of their plain forms'
