@@ -5,6 +5,8 @@
 #ifndef STAPES_KERNELS_KERNEL_H
 #define STAPES_KERNELS_KERNEL_H
 
+#include <string.h>
+
 #include "runtime/gpu.h"
 #include "kernels/params.h" /* needs the integer types */
 
@@ -39,6 +41,13 @@ struct kernel_info {
 };
 
 extern const struct kernel_info kernel_table[KERNEL_COUNT];
+
+/* Whether a row with these columns in kernels.def has a twin in WGSL: WebGPU has no texel buffers,
+ * and promises no more than eight storage buffers. */
+static inline bool kernel_has_twin(const char *access, uint32_t features)
+{
+    return !strchr(access, 't') && !(features & GPU_FEATURE_MORE_BINDINGS);
+}
 
 /* `length` characters of name. ERROR_ARGUMENT if there is none of that name (logged, with the legal
  * names). */

@@ -117,12 +117,6 @@ static const char *variant_name(enum kernel_id id)
     return *suffix == '_' ? suffix + 1 : *suffix ? suffix : "plain";
 }
 
-/* WebGPU has no texel buffers, and eight storage buffers a kernel by default. */
-static bool has_twin(const struct kernel_info *row)
-{
-    return !strchr(row->access, 't') && !(row->features & GPU_FEATURE_MORE_BINDINGS);
-}
-
 static void add_tests(cJSON *document, const struct row_result *rows)
 {
     cJSON *tests = cJSON_AddArrayToObject(document, "tests");
@@ -135,7 +129,8 @@ static void add_tests(cJSON *document, const struct row_result *rows)
         cJSON_AddNumberToObject(test, "failures", rows[i].failures);
         cJSON_AddNumberToObject(test, "worst_share_of_tolerance", rows[i].worst);
         cJSON_AddNumberToObject(test, "worst_error", rows[i].worst_error);
-        cJSON_AddBoolToObject(test, "twin", has_twin(&kernel_table[i]));
+        cJSON_AddBoolToObject(test, "twin",
+                              kernel_has_twin(kernel_table[i].access, kernel_table[i].features));
         cJSON_AddItemToArray(tests, test);
     }
 }

@@ -22,8 +22,8 @@ static uint32_t no_random(void *state)
     return 0;
 }
 
-/* A case's parameters are complete when it asks for its first buffer, and are all that a plan needs:
- * the contents of the bench's would take minutes to make. */
+/* A case's parameters are complete when it asks for its first buffer, and are all that a plan
+ * needs: the contents of the bench's would take minutes to make. */
 static _Noreturn void *leave(void *state, size_t bytes)
 {
     (void)bytes;
@@ -37,12 +37,6 @@ static bool make_params(enum kernel_id id, uint32_t index, struct kernel_case *c
     if (setjmp(made))
         return true;
     return cases[id](id, index, &source, c);
-}
-
-static bool has_twin(enum kernel_id id)
-{
-    return !kernel_texel_bindings(id) &&
-           !(kernel_table[id].features & GPU_FEATURE_MORE_BINDINGS);
 }
 
 static void list(enum kernel_id id, uint32_t index)
@@ -63,7 +57,7 @@ static void list(enum kernel_id id, uint32_t index)
 int main(void)
 {
     for (int id = 0; id < KERNEL_COUNT; id++)
-        if (has_twin((enum kernel_id)id)) {
+        if (kernel_has_twin(kernel_table[id].access, kernel_table[id].features)) {
             list((enum kernel_id)id, 0);
             list((enum kernel_id)id, CASE_BENCH);
         }

@@ -16,10 +16,6 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 "$list_plans" >"$tmp/plans"
-missing=$(dirname "$0")/../kernels/twins_missing.txt
-if [ -e "$missing" ]; then
-    while read -r row; do sed -i "/^$row /d" "$tmp/plans"; done <"$missing"
-fi
 node "$web/compile_twins.mjs" "$modules" <"$tmp/plans"
 
 refuse() { # MESSAGE SED_COMMAND PLAN

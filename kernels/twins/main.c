@@ -2,8 +2,7 @@
  *
  * stapes_twins KERNELS_DIR OUTPUT_DIR: makes a WGSL module of each row of kernels.def that has a
  * twin (KERNELS_DIR/NAME.wgsl and the parts that it includes), writes them to OUTPUT_DIR, and fails
- * if one of them says something else than the row's compiled shader. Rows listed in
- * KERNELS_DIR/twins_missing.txt have none yet.
+ * if one of them says something else than the row's compiled shader.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "kernels/twins/twins.h"
@@ -14,9 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernels/params.h"
+#include "kernels/kernel.h"
 #include "kernels_spv.h" /* generated: NAME_spv of every row */
-#include "runtime/gpu.h"
 
 static const struct row rows[] = {
 #define KERNEL(NAME, BASE, PARAMS, ACCESS, ELEMENTS, FEATURES, PLAN, SUITS, SOURCE)                \
@@ -33,64 +31,60 @@ struct tool {
     size_t n_parts;
     struct module modules[N_ROWS];
     size_t n_modules;
-    int missing[N_ROWS]; /* the line of twins_missing.txt that lists the row, 0 if none does */
-    char missing_path[MAX_PATH];
 };
 
-bool row_has_twin(const struct row *row)
-{
-    return !strchr(row->access, 't') && !(row->features & GPU_FEATURE_MORE_BINDINGS);
-}
-
-static const struct row *find_row(const char *name, size_t length)
+static const struct row *find_row(const char *name)
 {
     for (size_t i = 0; i < N_ROWS; i++)
-        if (strlen(rows[i].name) == length && !memcmp(rows[i].name, name, length))
+        if (!strcmp(rows[i].name, name))
             return &rows[i];
     return NULL;
 }
 
-static void read_missing(struct tool *tool)
+/* Calls check(tool, path, name) for each directory/NAME.wgsl. */
+static void walk_files(const struct tool *tool, const char *directory,
+                       void (*check)(const struct tool *tool, const char *path, const char *name))
 {
-    struct place place = {tool->missing_path, 1};
-    snprintf(tool->missing_path, sizeof(tool->missing_path), "%s/twins_missing.txt", tool->kernels);
-    char *text = access(tool->missing_path, F_OK) ? NULL : read_file(tool->missing_path);
-    for (char *line = text; line && *line; place.line++) {
-        const size_t n = strcspn(line, "\n");
-        const struct row *row = find_row(line, n);
-        if (row && row_has_twin(row))
-            tool->missing[row - rows] = place.line;
-        else
-            complain(place, "'%.*s' is no row that needs a twin: remove the line", (int)n, line);
-        line += n + (line[n] == '\n');
-    }
-    free(text);
-}
-
-/* kernels/NAME.wgsl without a row for it, and one that cannot be run. */
-static void check_files(const struct tool *tool)
-{
-    DIR *directory = opendir(tool->kernels);
+    DIR *entries = opendir(directory);
     const struct dirent *entry;
-    if (!directory)
-        complain((struct place){tool->kernels, 0}, "cannot be read: %s", strerror(errno));
-    while (directory && (entry = readdir(directory))) {
-        char path[MAX_PATH];
+    if (!entries)
+        complain((struct place){directory, 0}, "cannot be read: %s", strerror(errno));
+    while (entries && (entry = readdir(entries))) {
+        char path[MAX_PATH], name[MAX_NAME];
         const char *end = strstr(entry->d_name, ".wgsl");
         if (!end || end[5])
             continue;
-        const struct row *row = find_row(entry->d_name, (size_t)(end - entry->d_name));
-        snprintf(path, sizeof(path), "%s/%s", tool->kernels, entry->d_name);
-        if (!row)
-            complain((struct place){path, 0}, "has no row in kernels.def");
-        else if (!row_has_twin(row))
-            complain((struct place){path, 0},
-                     "%s reads texel buffers or has more than eight bindings, which WebGPU does "
-                     "not offer: remove this file",
-                     row->name);
+        snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+        snprintf(name, sizeof(name), "%.*s", (int)(end - entry->d_name), entry->d_name);
+        check(tool, path, name);
     }
-    if (directory)
-        closedir(directory);
+    if (entries)
+        closedir(entries);
+}
+
+/* kernels/NAME.wgsl without a row for it, and one that cannot be run. */
+static void check_row(const struct tool *tool, const char *path, const char *name)
+{
+    const struct row *row = find_row(name);
+    (void)tool;
+    if (!row)
+        complain((struct place){path, 0}, "has no row in kernels.def");
+    else if (!kernel_has_twin(row->access, row->features))
+        complain((struct place){path, 0},
+                 "%s reads texel buffers or has more than eight bindings, which WebGPU does not "
+                 "offer: remove this file",
+                 row->name);
+}
+
+/* kernels/wgsl/NAME.wgsl that no module has. */
+static void check_part(const struct tool *tool, const char *path, const char *name)
+{
+    bool included = false;
+    for (size_t i = 0; i < tool->n_modules; i++)
+        for (uint32_t k = 0; k + 1 < tool->modules[i].n_parts; k++)
+            included |= !strcmp(tool->modules[i].parts[k]->name, name);
+    if (!included)
+        complain((struct place){path, 0}, "is included by nobody: remove it");
 }
 
 /* The part in that file, read only once; NULL after a complaint. */
@@ -165,25 +159,17 @@ static void add_module(struct tool *tool, const struct row *row, const char *pat
 
 static void add_modules(struct tool *tool)
 {
-    int missing = 0;
     for (size_t i = 0; i < N_ROWS; i++) {
         char path[MAX_PATH];
-        if (!row_has_twin(&rows[i]))
+        if (!kernel_has_twin(rows[i].access, rows[i].features))
             continue;
         snprintf(path, sizeof(path), "%s/%s.wgsl", tool->kernels, rows[i].name);
-        const bool there = !access(path, F_OK);
-        const struct place listed = {tool->missing_path, tool->missing[i]};
-        if (there && listed.line)
-            complain(listed, "%s is there: remove the line", path);
-        else if (there)
+        if (!access(path, F_OK))
             add_module(tool, &rows[i], path);
-        else if (!listed.line)
+        else
             complain((struct place){path, 0},
                      "is missing: the row %s of kernels.def needs its twin in WGSL", rows[i].name);
-        missing += listed.line && !there;
     }
-    if (missing)
-        fprintf(stderr, "%s: %d rows have no WGSL yet\n", tool->missing_path, missing);
 }
 
 /* Functions of wgsl/params.wgsl stand for the macros that WGSL cannot have. */
@@ -210,10 +196,13 @@ int main(int argc, char **argv)
     tool.kernels = argv[1];
     tool.output = argv[2];
     if (params_read(tool.kernels, &tool.params)) {
-        read_missing(&tool);
-        check_files(&tool);
+        char parts[MAX_PATH];
+        snprintf(parts, sizeof(parts), "%s/wgsl", tool.kernels);
+        walk_files(&tool, tool.kernels, check_row);
         check_functions(&tool);
         add_modules(&tool);
+        if (!complaints())
+            walk_files(&tool, parts, check_part);
         if (!complaints())
             modules_write(tool.output, &tool.params, tool.modules, tool.n_modules, rows, N_ROWS);
     }

@@ -116,8 +116,6 @@ struct row {
     const uint32_t *spirv;
     size_t spirv_words, params_bytes;
 };
-/* WebGPU has neither texel buffers nor, by default, more than eight storage buffers. */
-bool row_has_twin(const struct row *row);
 /* A row's module: its parts in the order in which they go into it, the row's own last. */
 struct module {
     const struct row *row;
