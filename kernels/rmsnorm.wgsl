@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of rmsnorm.comp: `parts` invocations a column, which all make its sum and share its
+// Twin of rmsnorm.comp: PARTS invocations a column, which all make its sum and share its
 // elements.
 //!include common
 
-@id(1) override parts: u32 = 1u;
+@id(1) override PARTS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> alpha: array<f32>;
@@ -21,8 +21,8 @@ fn alpha4(i: u32) -> vec4<f32> {
 @compute @workgroup_size(local_size)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = global_index(id, groups);
-    let col = index / parts;
-    let part = index % parts;
+    let col = index / PARTS;
+    let part = index % PARTS;
     if (col >= p.cols) {
         return;
     }
@@ -43,14 +43,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let sum = ((even.x + even.y) + (even.z + even.w)) + ((odd.x + odd.y) + (odd.z + odd.w));
     let mean = sum / f32(p.dim);
     let scale = 1.0 / sqrt(p.eps + mean);
-    for (i = 4u * part; i < quads; i += 4u * parts) {
+    for (i = 4u * part; i < quads; i += 4u * PARTS) {
         let v = x4(base + i) * (alpha4(i) * scale);
         y[base + i] = v.x;
         y[base + i + 1u] = v.y;
         y[base + i + 2u] = v.z;
         y[base + i + 3u] = v.w;
     }
-    for (i = quads + part; i < p.dim; i += parts) {
+    for (i = quads + part; i < p.dim; i += PARTS) {
         y[base + i] = x[base + i] * (alpha[i] * scale);
     }
 }

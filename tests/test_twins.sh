@@ -73,14 +73,18 @@ refuse "rmsnorm.wgsl:$alpha: binding 1 'alpha' has elements of 1 x u32; .* they 
 refuse "rmsnorm.wgsl:$alpha: binding 1 'alpha' has elements of 4 x f32; .* they are 1 x f32" \
     sed -i "${alpha}s/f32/vec4<f32>/" rmsnorm.wgsl
 
-refuse "rmsnorm.wgsl:$parts: @id\\(2\\) 'parts': rmsnorm.comp has no specialization constant 2" \
+refuse "rmsnorm.wgsl:$parts: @id\\(2\\) 'PARTS': rmsnorm.comp has no specialization constant 2" \
     sed -i "${parts}s/@id(1)/@id(2)/" rmsnorm.wgsl
 refuse "rmsnorm.wgsl: @id\\(1\\) is missing; in rmsnorm.comp it is 'PARTS', of type u32" \
     sed -i "${parts}s/@id(1)//" rmsnorm.wgsl
-refuse "rmsnorm.wgsl:$parts: @id\\(0\\) is 'parts' here and 'local_size' in .*common.wgsl:" \
+refuse "rmsnorm.wgsl:$parts: @id\\(0\\) is 'PARTS' here and 'local_size' in .*common.wgsl:" \
     sed -i "${parts}s/@id(1)/@id(0)/" rmsnorm.wgsl
-refuse "rmsnorm.wgsl:$parts: @id\\(1\\) 'parts' is f32; in rmsnorm.comp 'PARTS' is u32" \
+refuse "rmsnorm.wgsl:$parts: @id\\(1\\) 'PARTS' is f32; in rmsnorm.comp 'PARTS' is u32" \
     sed -i "${parts}s/u32 = 1u/f32 = 1.0/" rmsnorm.wgsl
+
+refuse "matmul_weights.wgsl:[0-9]+: @id\\(1\\) is called 'COLS'; in matmul_f32.comp it is 'ROWS'" \
+    sed -i 's/@id(1) override ROWS/@id(9) override ROWS/; s/@id(2) override COLS/@id(1) override COLS/
+        s/@id(9)/@id(2)/' wgsl/matmul_weights.wgsl
 
 refuse "rmsnorm.wgsl:$main: the entry point is 'start'; in rmsnorm.comp it is 'main'" \
     sed -i "${main}s/main/start/" rmsnorm.wgsl

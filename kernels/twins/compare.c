@@ -123,6 +123,9 @@ static void compare_specs(const struct comparison *c)
             complain(twin->place, "@id(%u) '%s' is %s; in %s '%s' is %s", twin->id, twin->name,
                      scalar_name(twin->scalar), c->shader_path, shader->name,
                      scalar_name(shader->scalar));
+        else if (shader->name[0] && strcmp(shader->name, twin->name))
+            complain(twin->place, "@id(%u) is called '%s'; in %s it is '%s'", twin->id, twin->name,
+                     c->shader_path, shader->name);
     }
     for (uint32_t i = 0; i < c->shader->n_specs; i++) {
         const struct spec *shader = &c->shader->specs[i];
