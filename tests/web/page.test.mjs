@@ -92,6 +92,37 @@ describe('the page', { skip }, () => {
         assert.equal(await page.getAttribute('#transcript', 'aria-live'), null);
     });
 
+    for (const colorScheme of ['light', 'dark'])
+        it(`keeps the rules of accessibility that a program can check, ${colorScheme}`, async () => {
+            const axe = await readFile(inTree('tests/web/node_modules/axe-core/axe.min.js'), 'utf8');
+            const check = async (state) => {
+                await page.evaluate(axe);
+                const { violations, passes } = await page.evaluate(() => globalThis.axe.run());
+                const found = violations.map(({ help, nodes }) => `${help}: ${nodes[0].html}`);
+                assert.deepEqual(found, [], state);
+                assert.ok(passes.length > 15, `${passes.length} rules, ${state}`);
+            };
+            await open();
+            await page.emulateMedia({ colorScheme });
+            await check('empty');
+            await page.click('#run-sample');
+            await waitForText(page, '#sound-status', /done/);
+            await page.click('.word');
+            await check('done');
+            await page.click('#change-model');
+            await page.click('.settings summary');
+            await page.check('input[value=url]', { force: true });
+            await page.evaluate(() => {
+                globalThis.fake.failLoad = { code: 'no-webgpu', message: 'the cause' };
+            });
+            await page.fill('#model-url', 'https://example.org/model.gguf');
+            await page.click('#load');
+            await waitForText(page, '#notice', /the cause/);
+            await check('failed');
+            await page.click('#show-shortcuts');
+            await check('shortcuts');
+        });
+
     it('draws the samples', async () => {
         await transcribe();
         const drawn = await page.evaluate(
