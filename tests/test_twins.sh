@@ -97,6 +97,13 @@ refuse "ring.wgsl:[0-9]+: .*/wgsl/state.wgsl includes itself|state.wgsl:1: .* in
     sh -c 'sed -i "1i//!include state" wgsl/state.wgsl'
 refuse "rmsnorm.wgsl:1: expected a declaration, not 'let'" sed -i '1ilet a = 1;' rmsnorm.wgsl
 
+refuse "rmsnorm_wg.wgsl: the module says 'enable subgroups;', and kernels.def does not ask for" \
+    sed -i '2ienable subgroups;' wgsl/sums.wgsl
+refuse "matmul_q4_0_dp.wgsl: the module does not say 'requires packed.*, and kernels.def asks for" \
+    sed -i '/^requires/d' matmul_q4_0_dp.wgsl
+refuse "rmsnorm.wgsl: 'enable f16;': no feature of kernels.def stands for it" \
+    sed -i '2ienable f16;' rmsnorm.wgsl
+
 refuse "params.h:$cols: member 0 of norm_params is 'dim', .* in .*norm.*comp it is 'cols'" \
     sed -i "${cols}s/cols, dim/dim, cols/" params.h
 refuse "params.h:$eps: member 2 of norm_params is 'eps', u32, .* in .* it is 'eps', f32" \

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "runtime/gpu.h"
+
 #define MOST_BINDINGS 8 /* WebGPU's default limit of storage buffers */
 
 struct comparison {
@@ -15,6 +17,17 @@ struct comparison {
     struct interface twin; /* of all parts */
     struct place place;    /* the row's own part */
 };
+
+/* What a module must say before it uses what a row asks of a device, and not say otherwise. */
+static const struct {
+    const char *line, *name;
+    uint32_t feature;
+} directives[] = {
+    {"enable subgroups;\n", "GPU_FEATURE_SUBGROUP_ARITHMETIC", GPU_FEATURE_SUBGROUP_ARITHMETIC},
+    {"requires packed_4x8_integer_dot_product;\n", "GPU_FEATURE_INTEGER_DOT",
+     GPU_FEATURE_INTEGER_DOT},
+};
+enum { N_DIRECTIVES = sizeof(directives) / sizeof(directives[0]) };
 
 static const char *access_name(const struct binding *binding)
 {
@@ -182,6 +195,32 @@ static void compare_entry(const struct comparison *c)
                  twin->workgroup_size, size);
 }
 
+static void compare_directives(const struct comparison *c)
+{
+    const struct module *module = c->module;
+    bool said[N_DIRECTIVES] = {false};
+    for (uint32_t i = 0; i < module->n_parts; i++) {
+        const struct part *part = module->parts[i];
+        for (const char *line = part->directives; *line; line = strchr(line, '\n') + 1) {
+            bool known = false;
+            for (int k = 0; k < N_DIRECTIVES; k++)
+                if (!strncmp(line, directives[k].line, strlen(directives[k].line)))
+                    known = said[k] = true;
+            if (!known)
+                complain((struct place){part->path, 0},
+                         "'%.*s': no feature of kernels.def stands for it",
+                         (int)strcspn(line, "\n"), line);
+        }
+    }
+    for (int k = 0; k < N_DIRECTIVES; k++) {
+        const bool asked = module->row->features & directives[k].feature;
+        if (said[k] != asked)
+            complain(c->place, "the module %s '%.*s', and kernels.def %s for %s",
+                     said[k] ? "says" : "does not say", (int)strcspn(directives[k].line, "\n"),
+                     directives[k].line, asked ? "asks" : "does not ask", directives[k].name);
+    }
+}
+
 void module_compare(const struct module *module, const char *shader_path,
                     const struct interface *shader)
 {
@@ -194,4 +233,5 @@ void module_compare(const struct module *module, const char *shader_path,
     compare_specs(&c);
     compare_params(&c);
     compare_entry(&c);
+    compare_directives(&c);
 }
