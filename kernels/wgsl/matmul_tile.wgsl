@@ -15,35 +15,23 @@
 @group(0) @binding(0) var<storage, read> plane0: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 
-fn load_x(at: u32) -> vec4<f32> {
-    return vec4<f32>(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+fn load_x(words: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(x[words.x], x[words.y], x[words.z], x[words.w]);
 }
 
-// the n elements from word `at` on, 4 at most, then zeros: nothing behind them may be read
-fn load_x_tail(at: u32, n: u32) -> vec4<f32> {
-    var quad = vec4<f32>(x[at], 0.0, 0.0, 0.0);
-    if (n > 1u) {
-        quad.y = x[at + 1u];
-    }
-    if (n > 2u) {
-        quad.z = x[at + 2u];
-    }
-    if (n > 3u) {
-        quad.w = x[at + 3u];
-    }
-    return quad;
-}
-
-// n elements of each column, from element e on
+// n elements of each column from element e on, at least one; 4 at most, then zeros
 fn load_columns(x_at: vec4<u32>, e: u32, n: u32) -> mat4x4<f32> {
+    let four = vec4<u32>(0u, 1u, 2u, 3u);
+    let words = e + min(four, vec4<u32>(n - 1u));
+    let there = four < vec4<u32>(n);
     var v = mat4x4<f32>();
-    v[0] = load_x_tail(x_at.x + e, n);
+    v[0] = select(vec4<f32>(0.0), load_x(x_at.x + words), there);
     if (COLS > 1u) {
-        v[1] = load_x_tail(x_at.y + e, n);
+        v[1] = select(vec4<f32>(0.0), load_x(x_at.y + words), there);
     }
     if (COLS > 2u) {
-        v[2] = load_x_tail(x_at.z + e, n);
-        v[3] = load_x_tail(x_at.w + e, n);
+        v[2] = select(vec4<f32>(0.0), load_x(x_at.z + words), there);
+        v[3] = select(vec4<f32>(0.0), load_x(x_at.w + words), there);
     }
     return v;
 }
