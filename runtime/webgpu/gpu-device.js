@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+//
+// The device that gpu.js runs on: how it is asked for, and what kernels may expect of it.
+
+const TYPE_OTHER = 0; // enum gpu_device_type of runtime/gpu.h
+const TYPE_CPU = 4;
+
+const FEATURE_FAST_BARRIERS = 1 << 0; // enum gpu_feature
+const FEATURE_SUBGROUP_ARITHMETIC = 1 << 1;
+const FEATURE_TIMESTAMPS = 1 << 2;
+const FEATURE_INTEGER_DOT = 1 << 6;
+
+function coded(code, message) {
+    return Object.assign(new Error(message), { code });
+}
+
+/**
+ * Asks for an adapter and a device with what kernels can use of it.
+ *
+ * @param {GPU|undefined} gpu navigator.gpu, or Dawn's
+ * @param {{powerPreference?: string, forceFallbackAdapter?: boolean}} [options]
+ * @returns {Promise<{device: GPUDevice, info: object, fallback: boolean, integerDot: boolean}>}
+ * Errors carry a code: 'no-webgpu', 'no-adapter'.
+ */
+export async function openDevice(gpu, options = {}) {
+    if (!gpu) {
+        throw coded('no-webgpu', 'This browser has no WebGPU; a recent Chrome, Edge, Firefox or ' +
+            'Safari has. A page needs https or localhost for it.');
+    }
+    const { powerPreference, forceFallbackAdapter = false } = options;
+    const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter });
+    if (!adapter) {
+        throw coded('no-adapter', 'WebGPU found no graphics device that it can use; the settings ' +
+            'of the browser, or its GPU page (chrome://gpu), say why.');
+    }
+    const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+    const device = await adapter.requestDevice({
+        label: 'stapes',
+        requiredFeatures: ['subgroups', 'timestamp-query'].filter((f) => adapter.features.has(f)),
+        requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
+    });
+    const info = adapter.info ?? {};
+    return {
+        device,
+        info,
+        fallback: Boolean(info.isFallbackAdapter ?? adapter.isFallbackAdapter),
+        integerDot: Boolean(gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product')),
+    };
+}
+
+function nameOf(info) {
+    const { vendor, architecture, device, description } = info;
+    return description || [vendor, architecture, device].filter(Boolean).join(' ') ||
+        'WebGPU device';
+}
+
+function isCpu({ info, fallback }) {
+    const { vendor, architecture, device, description } = info;
+    return fallback || /swiftshader|llvmpipe|lavapipe|basic render/i.test(
+        [vendor, architecture, device, description].join(' '));
+}
+
+/** What struct webgpu_info of webgpu.h holds. */
+export function describeDevice(opened) {
+    const { info, integerDot, device: { features, limits } } = opened;
+    const cpu = isCpu(opened);
+    return {
+        type: cpu ? TYPE_CPU : TYPE_OTHER,
+        features: (cpu ? 0 : FEATURE_FAST_BARRIERS) |
+            (features.has('subgroups') ? FEATURE_SUBGROUP_ARITHMETIC : 0) |
+            (features.has('timestamp-query') ? FEATURE_TIMESTAMPS : 0) |
+            (integerDot ? FEATURE_INTEGER_DOT : 0),
+        subgroupSize: info.subgroupMinSize ?? 0,
+        invocations: limits.maxComputeInvocationsPerWorkgroup,
+        sharedBytes: limits.maxComputeWorkgroupStorageSize,
+        bindingBytes: limits.maxStorageBufferBindingSize,
+        bufferBytes: limits.maxBufferSize,
+        name: nameOf(info),
+        driver: `WebGPU, ${[info.vendor, info.architecture].filter(Boolean).join(' ') ||
+            'unnamed adapter'}`,
+    };
+}
