@@ -63,6 +63,8 @@ struct prepared {
 uint64_t case_seed(uint64_t seed, enum kernel_id id, uint32_t index);
 /* Whether row `id` may run with these parameters. */
 bool case_legal(enum kernel_id id, const struct kernel_case *c);
+/* Makes case `index` of row `id` without its outputs. False: there is no such case. */
+bool case_make(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out);
 /* Makes case `index` of row `id` and its expected outputs, with slot 0 alone if `alone`. False:
  * there is no such case. */
 bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, bool alone,

@@ -94,8 +94,7 @@ static uint32_t *make_image(const struct kernel_case *c, const struct layout *la
     return image;
 }
 
-static bool make_case(const struct options *o, enum kernel_id id, uint32_t index,
-                      struct prepared *out)
+bool case_make(const struct options *o, enum kernel_id id, uint32_t index, struct prepared *out)
 {
     memset(out, 0, sizeof(*out));
     out->index = index;
@@ -124,7 +123,7 @@ bool case_cost(const struct options *o, enum kernel_id id, uint32_t index, doubl
                double *flops)
 {
     struct prepared p;
-    if (!make_case(o, id, index, &p))
+    if (!case_make(o, id, index, &p))
         return false;
     *bytes = case_legal(id, &p.c) ? p.c.bytes : -1;
     *flops = p.c.flops;
@@ -163,7 +162,7 @@ bool case_prepare(const struct options *o, enum kernel_id id, uint32_t index, bo
                   struct prepared *out)
 {
     const char *access = kernel_table[id].access;
-    if (!make_case(o, id, index, out))
+    if (!case_make(o, id, index, out))
         return false;
     struct kernel_case *c = &out->c;
     if (alone && !narrow(id, c)) {

@@ -10,9 +10,11 @@ import { whyNoDawn } from './dawn.mjs';
 import { checkKernels } from './kernel_checks.mjs';
 import { OutputsFile } from './outputs.mjs';
 
-const USAGE = `usage: checkgpu.mjs --wasm FILE [--kernel PATTERN] [--seed N] [--json FILE] [--outputs FILE]
+const USAGE = `usage: checkgpu.mjs --wasm FILE [--kernel PATTERN] [--cases N] [--seed N]
+                    [--json FILE] [--outputs FILE]
   --wasm FILE       checkgpu.wasm of a build
   --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])
+  --cases N         at most N cases a row (1 to 1000), spread evenly over those there are
   --seed N          of the generated cases (0 to 2^64 - 1)
   --json FILE       also a JSON document (docs/benchmarks.md)
   --outputs FILE    what each case wrote, for who compares devices
@@ -21,6 +23,7 @@ exit status: 0 all passed, 1 a failure, 2 wrong usage, 77 no device
 
 function parse() {
     const { values } = parseArgs({ options: { wasm: { type: 'string' }, kernel: { type: 'string' },
+        cases: { type: 'string' },
         seed: { type: 'string', default: '1' }, json: { type: 'string' },
         outputs: { type: 'string' }, help: { type: 'boolean' } } });
     if (values.help) {
@@ -33,7 +36,10 @@ function parse() {
     if (!/^\d{1,20}$/.test(values.seed) || BigInt(values.seed) >= 1n << 64n) {
         throw new Error(`--seed wants a number from 0 to 2^64 - 1, not '${values.seed}'`);
     }
-    return { ...values, seed: BigInt(values.seed) };
+    if (values.cases !== undefined && !/^([1-9]\d{0,2}|1000)$/.test(values.cases)) {
+        throw new Error(`--cases wants a number from 1 to 1000, not '${values.cases}'`);
+    }
+    return { ...values, seed: BigInt(values.seed), cases: Number(values.cases ?? 0) };
 }
 
 function cpuMs() {
@@ -48,7 +54,8 @@ function printRow({ name, cases, failures, worst, worstAt }) {
     last += ms;
     const outcome = failures > 0 || cases === 0 ? 'FAILED' : 'passed';
     console.log(`${name.padEnd(18)} ${String(cases).padStart(3)} cases ${outcome} ` +
-        `${ms.toFixed(0).padStart(6)} ms CPU, at most ${worst.toFixed(2)} of the tolerance${worst > 0 ? `: ${worstAt}` : ''}`);
+        `${ms.toFixed(0).padStart(6)} ms CPU, at most ${worst.toFixed(2)} of the tolerance` +
+        (worst > 0 ? `: ${worstAt}` : ''));
 }
 
 let options;
@@ -67,8 +74,8 @@ if (why) {
 function writeJson(path, device, rows, skipped) {
     const tests = rows.map((r) => ({ row: r.name, cases: r.cases, failures: r.failures,
         worst_share_of_tolerance: r.worst, worst_error: r.worstError, twin: true }));
-    writeFileSync(path, JSON.stringify({ device, driver: 'WebGPU', seed: String(options.seed), tests,
-        skipped }) + '\n');
+    writeFileSync(path, JSON.stringify({ device, driver: 'WebGPU', seed: String(options.seed),
+        tests, skipped }) + '\n');
 }
 
 let name = '';

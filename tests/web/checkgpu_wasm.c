@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * checkgpu's cases on a device that cannot be waited for: a module that checkgpu.mjs calls. Each call
- * collects what is done and prepares more; several cases are under way at a time, and each binding has
- * a buffer of its own, because WebGPU allows no other while one of them is written.
+ * checkgpu's cases on a device that cannot be waited for: a module that checkgpu.mjs calls. Each
+ * call collects what is done and prepares more; several cases are under way at a time, and each
+ * binding has a buffer of its own, because WebGPU allows no other while one of them is written.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 
 #define EXPORT(NAME) __attribute__((export_name(#NAME)))
 #define FLIGHTS 12
+#define MAX_CASES 128 /* of a row that can be thinned out; more are all run */
 
 /* One dispatch: buffers are kept from case to case and grow. */
 struct trip {
@@ -33,12 +34,20 @@ struct row {
     struct checker checker; /* its pipelines */
     struct row_result result;
     uint32_t next, under_way;
+    bool skips[MAX_CASES];
     bool ended; /* there are no more cases */
+};
+
+struct shapes {
+    bool known;
+    uint32_t n;
+    unsigned char params[MAX_CASES][GPU_MAX_PARAMS_BYTES];
 };
 
 static struct options options = {.seed = 1, .all = true};
 static gpu_device *device;
 static struct row rows[KERNEL_COUNT];
+static struct shapes shapes[KERNEL_COUNT]; /* of bases */
 static struct flight flights[FLIGHTS];
 
 /* The words of a binding after a case that passed, for who compares devices. */
@@ -88,11 +97,41 @@ EXPORT(check_has_twin) uint32_t check_has_twin(uint32_t id)
     return kernel_table[id].shader.wgsl != NULL;
 }
 
-/* Takes a row into the walk; 0 if the device lacks what it needs. */
-EXPORT(check_select) uint32_t check_select(uint32_t id)
+/* The parameters of all cases that rows of this base have. */
+static const struct shapes *get_shapes(enum kernel_id base)
+{
+    struct shapes *s = &shapes[base];
+    struct prepared p;
+    for (uint32_t index = 0; !s->known && case_make(&options, base, index, &p); index++) {
+        if (index < MAX_CASES)
+            memcpy(s->params[s->n++], p.c.params.bytes, GPU_MAX_PARAMS_BYTES);
+        case_free(&p);
+    }
+    s->known = true;
+    return s;
+}
+
+/* Leaves `most` of a row's cases, spread evenly; rows of a base keep different ones. */
+static void thin_out(enum kernel_id id, uint32_t most)
+{
+    const struct shapes *s = get_shapes(kernel_table[id].base);
+    struct row *row = &rows[id];
+    uint32_t legal = 0, seen = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        legal += kernel_table[id].suits(s->params[i]);
+    const uint32_t stride = MAX(div_up(legal, most), 1u);
+    for (uint32_t i = 0; i < s->n; i++)
+        row->skips[i] = !kernel_table[id].suits(s->params[i]) || seen++ % stride != id % stride;
+}
+
+/* Takes a row into the walk, with all its cases or, if `most` is not 0, at most so many of them; 0
+ * if the device lacks what it needs. */
+EXPORT(check_select) uint32_t check_select(uint32_t id, uint32_t most)
 {
     const uint32_t features = gpu_device_get_info(device)->features | GPU_FEATURE_FAST_BARRIERS;
     rows[id].selected = !(kernel_table[id].features & ~features);
+    if (rows[id].selected && most)
+        thin_out((enum kernel_id)id, most);
     return rows[id].selected;
 }
 
@@ -107,13 +146,14 @@ EXPORT(check_result) const struct row_result *check_result(uint32_t id)
     return &rows[id].result;
 }
 
-static enum status fit(gpu_buffer **buffer, const char *name, uint64_t bytes, enum gpu_memory memory)
+static enum status fit(gpu_buffer **buffer, const char *name, uint64_t bytes,
+                       enum gpu_memory memory)
 {
     if (*buffer && gpu_buffer_size(*buffer) >= bytes)
         return OK;
     gpu_buffer_destroy(device, buffer);
-    const struct gpu_buffer_params params = {.name = name, .size_bytes = MAX(2 * bytes, 4096u),
-                                             .memory = memory};
+    const struct gpu_buffer_params params = {
+        .name = name, .size_bytes = MAX(2 * bytes, 4096u), .memory = memory};
     return gpu_buffer_create(device, &params, buffer);
 }
 
@@ -168,8 +208,8 @@ static enum status prepare_trip(struct row *row, enum kernel_id id, const struct
         return status;
     kernel_bind(id, ranges, bindings);
     if ((status = gpu_program_begin(device, kernel_table[id].name, false, &t->program)) ||
-        (status = gpu_program_dispatch(t->program, pipeline, bindings, c->params.bytes,
-                                       plan.groups)) ||
+        (status =
+             gpu_program_dispatch(t->program, pipeline, bindings, c->params.bytes, plan.groups)) ||
         (status = record_results(t, image)))
         return status;
     return gpu_program_end(t->program);
@@ -200,11 +240,14 @@ static bool next_case(struct flight *f)
         struct row *row = &rows[i];
         f->id = (enum kernel_id)i;
         while (row->selected && !row->ended) {
-            row->ended = !case_prepare(&options, f->id, row->next++, false, &f->p);
+            const uint32_t index = row->next++;
+            if (index < MAX_CASES && row->skips[index])
+                continue;
+            row->ended = !case_prepare(&options, f->id, index, false, &f->p);
             if (!row->ended && case_legal(f->id, &f->p.c)) {
                 row->result.cases++;
                 row->under_way++;
-                f->has_one = case_prepare(&options, f->id, f->p.index, true, &f->one);
+                f->has_one = case_prepare(&options, f->id, index, true, &f->one);
                 return true;
             }
             case_free(&f->p);
@@ -228,7 +271,8 @@ static void output(enum kernel_id id, const struct prepared *p, const uint32_t *
 {
     const struct kernel_info *info = &kernel_table[id];
     for (uint32_t b = 0; b < p->layout.n; b++)
-        if (p->c.words[b] && !p->c.careless[b] && (info->access[b] == 'o' || info->access[b] == 'x'))
+        if (p->c.words[b] && !p->c.careless[b] &&
+            (info->access[b] == 'o' || info->access[b] == 'x'))
             check_output(info->name, p->index, b, (uint32_t)info->elements[b],
                          image + p->layout.offset[b] / 4, p->c.words[b]);
 }

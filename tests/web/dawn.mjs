@@ -44,8 +44,8 @@ export async function openDawn(options = []) {
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Waits for a promise of WebGPU's. While there are any, Dawn asks the device in every turn of the event
- * loop, which takes a core from SwiftShader: the turns are made a millisecond long.
+ * Waits for a promise of WebGPU's. While there are any, Dawn asks the device in every turn of the
+ * event loop, which takes a core from SwiftShader: the turns are made a millisecond long.
  *
  * @template T
  * @param {Promise<T>} promise

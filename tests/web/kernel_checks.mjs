@@ -10,7 +10,8 @@ import { openDawn, patiently } from './dawn.mjs';
 
 function globToRegExp(pattern) {
     const escaped = pattern.replace(/[.+^${}()|\\]/g, '\\$&');
-    return new RegExp(`^${escaped.replace(/\*/g, '.*').replace(/\?/g, '.').replace(/\[!/g, '[^')}$`);
+    const translated = escaped.replace(/\*/g, '.*').replace(/\?/g, '.').replace(/\[!/g, '[^');
+    return new RegExp(`^${translated}$`);
 }
 
 class Checks {
@@ -65,20 +66,23 @@ class Checks {
  * Runs rows that have a twin against their references.
  *
  * @typedef {{name: string, cases: number, failures: number, worst: number, worstAt: string,
- *     worstError: number}} Row worst: share of the tolerance; worstError: of floats, from the reference
+ *     worstError: number}} Row worst: share of the tolerance; worstError: of floats, from the
+ *     reference
  * @param {object} options
  * @param {string} options.wasm path of checkgpu.wasm
  * @param {string} [options.kernel] pattern of names of rows, or of their plain forms'
  * @param {bigint} [options.seed]
  * @param {string[]} [options.dawn] options of Dawn
- * @param {(code: string) => string} [options.alter] changes the modules, to see that errors are seen
+ * @param {number} [options.cases] at most so many a row, spread evenly over all
+ * @param {(code: string) => string} [options.alter] changes modules, to see that errors are seen
  * @param {(device: string) => void} [options.onDevice]
  * @param {(row: Row) => void} [options.onRow] when it is done
  * @param {(output: {row: string, index: number, binding: number, element: string,
  *     words: Uint32Array}) => void} [options.onOutput] each binding that each case writes
  * @returns {Promise<{rows: Row[], skipped: string[]}>} skipped: the device lacks what they need
  */
-export async function checkKernels({ wasm, kernel = '*', seed = 1n, dawn = [], alter, onDevice, onRow, onOutput }) {
+export async function checkKernels({ wasm, kernel = '*', seed = 1n, cases = 0, dawn = [], alter,
+    onDevice, onRow, onOutput }) {
     const opened = await openDevice(await openDawn(dawn));
     if (alter) {
         const { device } = opened, create = device.createShaderModule.bind(device);
@@ -105,7 +109,7 @@ export async function checkKernels({ wasm, kernel = '*', seed = 1n, dawn = [], a
         throw new Error(`no kernel matches '${kernel}'`);
     }
     const rows = wanted.filter((r) => r.twin);
-    const run = rows.filter((r) => instance.exports.check_select(r.id) !== 0);
+    const run = rows.filter((r) => instance.exports.check_select(r.id, cases) !== 0);
     onDevice?.(checks.text(instance.exports.check_device()));
     const results = [];
     await checks.walk(run, ({ id, name }) => {
