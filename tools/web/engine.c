@@ -17,6 +17,8 @@
 
 #define EXPORT(NAME) __attribute__((export_name(#NAME)))
 #define INFO_BYTES 2048
+#define TIMES_BYTES 4096
+#define MAX_STAGES 64
 
 __attribute__((import_module("host"), import_name("log"))) void
 host_log(uint32_t level, const char *text, uint32_t bytes);
@@ -49,7 +51,10 @@ static struct {
     stapes_stream *streams[MAX_SLOTS];
     struct event event;
     char info[INFO_BYTES];
+    char times[TIMES_BYTES];
 } engine;
+
+static bool time_stages;
 
 static void forward_log(void *user, enum stapes_log_level level, const char *message)
 {
@@ -97,6 +102,7 @@ static enum status open_model(const char *path, uint32_t slots, uint32_t kv_type
         .kernels = kernels,
         .tune = STAPES_TUNE_OFF, /* measuring waits for the device */
         .kv_type = (enum stapes_kv_type)kv_type,
+        .timed = time_stages,
         .log = forward_log,
     };
     return model_begin(&params, (struct model_uses){0}, &engine.model);
@@ -194,6 +200,30 @@ EXPORT(engine_info) const char *engine_info(void)
              info.audio_delay_seconds, (double)info.file_bytes, (double)info.device_bytes,
              (double)info.device_peak_bytes, info.load_seconds, (double)info.submits);
     return json;
+}
+
+/* For models opened from here on: the stages of every tick are timed, which takes time itself. */
+EXPORT(engine_time_stages) void engine_time_stages(uint32_t on)
+{
+    time_stages = on;
+}
+
+/* JSON, until the next call: the stages of the last tick, an array of {name, seconds, dispatches}.
+ * No tick may be in flight. NULL: an error, or the device has no timestamps. */
+EXPORT(engine_times) const char *engine_times(void)
+{
+    struct stapes_stage stages[MAX_STAGES];
+    uint32_t n = COUNT_OF(stages);
+    size_t used = 1;
+    if (!engine.model || stapes_model_times(engine.model, stages, &n) || n == 0)
+        return NULL;
+    engine.times[0] = '[';
+    for (uint32_t i = 0; i < n && used < TIMES_BYTES; i++)
+        used += (size_t)snprintf(engine.times + used, TIMES_BYTES - used,
+                                 "{\"name\":\"%s\",\"seconds\":%.9f,\"dispatches\":%u}%c",
+                                 stages[i].name, stages[i].seconds, stages[i].dispatches,
+                                 i + 1 < n ? ',' : ']');
+    return engine.times;
 }
 
 /* --- Streams
