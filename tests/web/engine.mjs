@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { Gpu, openDevice } from '../../runtime/webgpu/gpu.js';
 import { Engine } from '../../tools/web/package/engine.js';
-import { openDawn } from './dawn.mjs';
+import { openDawn, patiently } from './dawn.mjs';
 
 /** The build whose programs, modules and models are tested. */
 export const BUILD = resolve(process.env.STAPES_BUILD ??
@@ -67,9 +67,9 @@ export class Model {
             throw new Error(`${path}: bytes of its header are missing`);
         }
         while (!engine.load()) {
-            await gpu.progress();
+            await patiently(gpu.progress());
         }
-        await gpu.settled();
+        await patiently(gpu.settled());
         return new Model(engine, gpu, source);
     }
 
@@ -103,7 +103,7 @@ export class Model {
             for (let event = engine.poll(stream); event; event = engine.poll(stream)) {
                 events.push(event);
             }
-            await gpu.progress();
+            await patiently(gpu.progress());
         }
         engine.destroyStream(stream);
         return events;
