@@ -39,11 +39,24 @@ export async function openGpu() {
     return new Gpu(await openDevice(await openDawn()));
 }
 
-/** A loaded model with one stream after the other. One at a time on a Gpu. */
+/** An engine of the package without a model; one at a time on a Gpu. */
+export async function createEngine(gpu, log = printErrors) {
+    const module = await WebAssembly.compile(await readFile(join(BUILD, 'web/package/stapes.wasm')));
+    return Engine.create({ module, gpu, log });
+}
+
+function printErrors(level, message) {
+    if (level === 'error') {
+        console.error(message);
+    }
+}
+
+/** A loaded model with one stream after the other. */
 export class Model {
     #source;
 
-    constructor(engine, gpu, source) {
+    /** @param source closed with the model */
+    constructor(engine, gpu, source = null) {
         this.engine = engine;
         this.gpu = gpu;
         this.#source = source;
@@ -58,9 +71,7 @@ export class Model {
      * @param {string} [options.kernels] as in stapes.h
      */
     static async open(gpu, path, { source = new FileSource(path), kvType, kernels } = {}) {
-        const module = await WebAssembly.compile(await readFile(join(BUILD, 'web/package/stapes.wasm')));
-        const log = (level, message) => level === 'error' && console.error(message);
-        const engine = await Engine.create({ module, gpu, log });
+        const engine = await createEngine(gpu);
         const name = basename(path);
         engine.files.add(name, source);
         if (!engine.open(name, { kvType, kernels })) {
@@ -111,6 +122,6 @@ export class Model {
 
     close() {
         this.engine.close();
-        this.#source.close();
+        this.#source?.close();
     }
 }
