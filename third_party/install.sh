@@ -15,7 +15,7 @@ build=(
 )
 tests=(
     clang libclang-rt-14-dev vulkan-validationlayers chromium man-db groff
-    lld wasi-libc libclang-rt-14-dev-wasm32
+    lld wasi-libc libclang-rt-14-dev-wasm32 esbuild
 )
 
 case "${1-}" in

@@ -30,6 +30,8 @@ function wrap(words, lineLength) {
     const lines = [[]];
     let length = 0;
     for (const word of words) {
+        if (word.text.length > lineLength)
+            return null;
         if (length && length + 1 + word.text.length > lineLength) {
             lines.push([]);
             length = 0;

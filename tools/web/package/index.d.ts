@@ -216,9 +216,19 @@ export class Stt extends EventTarget {
         listener: ((event: SttEventMap[K]) => void) | null,
         options?: boolean | AddEventListenerOptions,
     ): void;
+    addEventListener(
+        type: string,
+        listener: EventListenerOrEventListenerObject | null,
+        options?: boolean | AddEventListenerOptions,
+    ): void;
     removeEventListener<K extends keyof SttEventMap>(
         type: K,
         listener: ((event: SttEventMap[K]) => void) | null,
+        options?: boolean | EventListenerOptions,
+    ): void;
+    removeEventListener(
+        type: string,
+        listener: EventListenerOrEventListenerObject | null,
         options?: boolean | EventListenerOptions,
     ): void;
 }
