@@ -94,7 +94,10 @@ describe('the page', { skip }, () => {
 
     for (const colorScheme of ['light', 'dark'])
         it(`keeps the rules of accessibility that a program can check, ${colorScheme}`, async () => {
-            const axe = await readFile(inTree('tests/web/node_modules/axe-core/axe.min.js'), 'utf8');
+            const axe = await readFile(
+                inTree('tests/web/node_modules/axe-core/axe.min.js'),
+                'utf8',
+            );
             const check = async (state) => {
                 await page.evaluate(axe);
                 const { violations, passes } = await page.evaluate(() => globalThis.axe.run());
