@@ -78,6 +78,15 @@ check "build with CMake" cmake --build "$tmp/project/build"
 # --- Run them -------------------------------------------------------------------------------------------
 
 check "the program" "$prefix/bin/stapes" --version
+if [ -f "$build/web/site/index.html" ]; then
+    check "the page" test -s "$prefix/share/stapes/web/index.html" -a -s "$prefix/share/stapes/web/package/stapes.wasm"
+    "$prefix/bin/stapes" web --port 0 >"$tmp/url" 2>"$tmp/err" &
+    server=$!
+    for _ in $(seq 50); do [ -s "$tmp/url" ] || sleep 0.1; done
+    kill -INT $server
+    wait $server
+    check "stapes web finds the page" grep -q "serving $prefix/share/stapes/web;" "$tmp/err"
+fi
 check "its man page" test -n "$(MANPATH=$prefix/share/man man stapes-transcribe 2>/dev/null)"
 finish() {
     echo "test_install: $passed passed, $failed failed${1-}"
