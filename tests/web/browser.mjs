@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
+const TIMEOUT_MS = 120000; // engines load slowly beside other tests
 const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 /** For node:test: why the tests of the page cannot run, or false. */
@@ -80,7 +81,7 @@ export async function launch({ webgpu = true, flags = [] } = {}) {
 export async function openPage(context, url, { fake, size = { width: 1100, height: 900 } } = {}) {
     const page = await context.newPage();
     page.complaints = [];
-    page.setDefaultTimeout(60000);
+    page.setDefaultTimeout(TIMEOUT_MS);
     page.on('pageerror', (error) => page.complaints.push(`uncaught: ${error.message}`));
     page.on('console', (message) => {
         if (['error', 'warning'].includes(message.type()))
@@ -106,7 +107,7 @@ export async function openPage(context, url, { fake, size = { width: 1100, heigh
 export const textOf = async (page, selector) => (await page.textContent(selector)).trim();
 
 /** Waits until the text of an element matches. */
-export async function waitForText(page, selector, pattern, timeout = 60000) {
+export async function waitForText(page, selector, pattern, timeout = TIMEOUT_MS) {
     try {
         await page.waitForFunction(
             ([where, source]) =>

@@ -119,16 +119,36 @@ describe('the demo model in Chromium', { skip }, () => {
         assert.deepEqual(page.complaints, []);
     });
 
-    it('goes on where a page was frozen and hidden', async () => {
+    it('goes on while it is hidden, and after it was frozen', async () => {
         const devtools = await browser.context.newCDPSession(page);
         const freeze = (state) => devtools.send('Page.setWebLifecycleState', { state });
+        // Headless pages are never hidden: the page is told that it is.
+        const hide = (hidden) =>
+            page.evaluate((value) => {
+                Object.defineProperty(document, 'hidden', { configurable: true, value });
+                document.dispatchEvent(new Event('visibilitychange'));
+            }, hidden);
+        const ink = () =>
+            page.$eval('#waveform', (canvas) => {
+                const { width, height } = canvas;
+                const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+                let dark = 0;
+                for (let i = 0; i < data.length; i += 4) dark += data[i] < 60 && data[i + 3] > 0;
+                return dark;
+            });
         await page.click('#run-sample');
         await waitForText(page, '#sound-status', /transcribing/);
+        await hide(true);
+        const before = await ink();
         await freeze('frozen');
         await new Promise((resolve) => setTimeout(resolve, 1500));
         await freeze('active');
         await waitForText(page, '#sound-status', /014\.flac.*done/);
         assert.equal((await wordsOf(page)).join(' '), await expectedText('014.flac'));
+        await hide(false);
+        await page.waitForTimeout(200);
+        assert.ok((await ink()) > 2 * before + 1000, 'the waveform was not drawn again');
+        page.complaints.length = 0; // Chromium tells that reading canvases is slow
         await devtools.detach();
     });
 
@@ -200,12 +220,15 @@ describe('the demo model in Chromium', { skip }, () => {
 });
 
 describe('the microphone', { skip }, () => {
-    let server, directory;
+    let server, directory, denied;
     before(async () => {
         server = await serve(await filesOf(siteDirectory()));
         directory = await mkdtemp(join(tmpdir(), 'stapes-microphone-'));
+        denied = await launch({ webgpu: false, flags: ['--use-fake-device-for-media-stream'] });
+        await writeWav(denied.context, '000.flac');
     });
     after(async () => {
+        await denied?.close();
         await server?.close();
         await rm(directory, { recursive: true });
     });
@@ -221,33 +244,22 @@ describe('the microphone', { skip }, () => {
             return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
         }, `samples/${name}`);
         await page.close();
-        const path = join(directory, 'said.wav');
-        await writeFile(path, Buffer.from(base64, 'base64'));
-        return path;
+        await writeFile(join(directory, 'said.wav'), Buffer.from(base64, 'base64'));
     }
 
-    it('is not needed to say why it or WebGPU cannot be had', async () => {
-        const denied = await launch({
-            webgpu: false,
-            flags: ['--use-fake-device-for-media-stream'],
-        });
-        try {
-            const page = await openPage(denied.context, server.url);
-            await page.click('#microphone');
-            await waitForText(page, '#notice', /The microphone may not be used/);
-            await page.click('#load');
-            await waitForText(page, '#notice', /No graphics processor can be used/);
-            await page.addInitScript(() => delete Navigator.prototype.gpu);
-            await page.reload();
-            await waitForText(
-                page,
-                '#notice',
-                /This browser has no WebGPU.*Firefox.*enable-unsafe-webgpu/,
-            );
-            await writeWav(denied.context, '000.flac');
-        } finally {
-            await denied.close();
-        }
+    it('cannot be had, nor WebGPU: the page says why', async () => {
+        const page = await openPage(denied.context, server.url);
+        await page.click('#microphone');
+        await waitForText(page, '#notice', /The microphone may not be used/);
+        await page.click('#load');
+        await waitForText(page, '#notice', /No graphics processor can be used/);
+        await page.addInitScript(() => delete Navigator.prototype.gpu);
+        await page.reload();
+        await waitForText(
+            page,
+            '#notice',
+            /This browser has no WebGPU.*Firefox.*enable-unsafe-webgpu/,
+        );
     });
 
     it('hears what is said', async () => {

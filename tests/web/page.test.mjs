@@ -93,7 +93,7 @@ describe('the page', { skip }, () => {
     });
 
     for (const colorScheme of ['light', 'dark'])
-        it(`keeps the rules of accessibility that a program can check, ${colorScheme}`, async () => {
+        it(`keeps the rules of accessibility, ${colorScheme}`, async () => {
             const axe = await readFile(
                 inTree('tests/web/node_modules/axe-core/axe.min.js'),
                 'utf8',

@@ -15,6 +15,7 @@ import { Waveform } from './waveform.js';
 
 const FRAME_SECONDS = 0.08;
 const SOUND_HINT = 'Or drop a recording anywhere on this page.';
+const CPU_DEVICES = /swiftshader|llvmpipe|basic render/i;
 const BEHIND_SECONDS = 1.5; // more than this is told
 
 const element = (id) => document.getElementById(id);
@@ -113,7 +114,8 @@ function act(action) {
 function describeModel() {
     const info = session.info;
     if (!info) return 'Not loaded.';
-    const parts = [session.name, info.device, `${megabytes(info.deviceBytes)} on the device`];
+    const device = info.device + (CPU_DEVICES.test(info.device) ? ', on the CPU' : '');
+    const parts = [session.name, device, `${megabytes(info.deviceBytes)} on the device`];
     parts.push(info.vadHeads > 0 ? 'marks ends of turns' : 'no ends of turns');
     return `Ready: ${parts.filter(Boolean).join(' · ')}`;
 }
