@@ -49,7 +49,7 @@ json() { "$tmp/json_lines" "$@"; }
 
 # --- Options, help, pages ---------------------------------------------------------------------------
 
-commands="transcribe trace devices inspect quantize calibrate eval validate compare autoquant bench web"
+commands="transcribe trace devices inspect quantize calibrate eval validate compare autoquant bench parity web"
 prints version "stapes $(cat "$source/VERSION")" --version
 refuses "no command" 2 'usage'
 refuses "unknown command" 2 'no command "hear".*transcribe' hear
@@ -330,6 +330,9 @@ needs_device test_cli
 
 # --- Bench ----------------------------------------------------------------------------------------------
 
+refuses "parity: an operand" 2 'one operand too many' parity matmul
+refuses "parity: a seed" 2 '--seed takes a number from 1' parity --seed 0
+refuses "parity: no such kernel lists the kernels" 2 "no kernel matches 'nothing'.*matmul_f32" parity --kernel nothing
 refuses "bench: an operand" 2 'one operand too many' bench matmul
 refuses "bench: no such kernel lists the kernels" 2 "no kernel matches 'nothing'.*matmul_f32" bench --kernel nothing
 run bench --quick --kernel head_probs --json "$tmp/bench.json" --plot "$tmp/bench.svg"
@@ -354,6 +357,9 @@ cp "$stapes" "$tmp/alone/stapes"
 "$tmp/alone/stapes" bench >"$tmp/out" 2>"$tmp/err"
 status=$?
 check "bench: without checkgpu" test $status -eq 1 -a "$(grep -c 'STAPES_TESTS=ON' "$tmp/err")" -eq 1
+"$tmp/alone/stapes" parity >"$tmp/out" 2>"$tmp/err"
+status=$?
+check "parity: without checkgpu" test $status -eq 1 -a "$(grep -c 'STAPES_TESTS=ON' "$tmp/err")" -eq 1
 
 # --- Devices --------------------------------------------------------------------------------------------
 

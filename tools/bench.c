@@ -5,68 +5,34 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
 
+#include "tools/checkgpu.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/output.h"
-#include "tools/program.h"
 #include "tools/roofline.h"
-
-enum { CHECKGPU_USAGE = 2, CHECKGPU_NO_DEVICE = 77 };
 
 struct options {
     const char *kernel, *device, *json, *plot;
     bool all_forms, quick;
 };
 
-/* Beside the program, where it is installed, and in a build tree. */
-static bool find_checkgpu(char *path, size_t size)
-{
-    static const char *const places[] = {"checkgpu", "../libexec/stapes/checkgpu",
-                                         "../tests/checkgpu"};
-    return program_find(places, COUNT_OF(places), X_OK, path, size);
-}
-
-static _Noreturn void become_checkgpu(const char *path, const struct options *options, int out)
-{
-    const char *arguments[12] = {path, "--bench", "--json", "-"};
-    int n = 4;
-    if (options->quick)
-        arguments[n++] = "--quick";
-    if (options->kernel) {
-        arguments[n++] = "--kernel";
-        arguments[n++] = options->kernel;
-    }
-    if (options->device) {
-        arguments[n++] = "--device";
-        arguments[n++] = options->device;
-    }
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    if (dup2(out, STDOUT_FILENO) >= 0)
-        execv(path, (char *const *)arguments);
-    fprintf(stderr, "stapes: %s: %s\n", path, strerror(errno));
-    _exit(EXIT_FAILURE);
-}
-
 /* What the child writes, up to its end. */
-static void read_all(int fd, pid_t child, struct text *out)
+static void read_all(int fd, struct checkgpu *child, struct text *out)
 {
     char bytes[4096];
     for (;;) {
         ssize_t n = read(fd, bytes, sizeof(bytes) - 1);
         if (n < 0 && errno == EINTR) {
             if (interrupt_pending())
-                kill(child, SIGINT);
+                checkgpu_interrupt(child, 1);
             continue;
         }
         if (n <= 0)
@@ -78,38 +44,33 @@ static void read_all(int fd, pid_t child, struct text *out)
 
 static int run_checkgpu(struct report *report, const struct options *options, struct text *out)
 {
-    char path[PATH_MAX];
-    int ends[2], status = 0;
-    if (!find_checkgpu(path, sizeof(path))) {
-        report_error(report, "checkgpu, which times the kernels, is not there: it belongs to the "
-                             "tests; build and install stapes with -DSTAPES_TESTS=ON");
+    const char *arguments[12] = {"--bench", "--json", "-"};
+    struct checkgpu child;
+    int n = 3, ends[2];
+    if (options->quick)
+        arguments[n++] = "--quick";
+    if (options->kernel) {
+        arguments[n++] = "--kernel";
+        arguments[n++] = options->kernel;
+    }
+    if (options->device) {
+        arguments[n++] = "--device";
+        arguments[n++] = options->device;
+    }
+    if (pipe(ends) != 0) {
+        report_error(report, "cannot start checkgpu: %s", strerror(errno));
         return EXIT_FAILURE;
     }
-    if (!report->bar) /* checkgpu draws what it does on a terminal only */
-        report_note(report, "timing kernels");
-    pid_t child = pipe(ends) == 0 ? fork() : -1;
-    if (child < 0) {
-        report_error(report, "cannot start %s: %s", path, strerror(errno));
-        return EXIT_FAILURE;
-    }
-    if (child == 0) {
-        close(ends[0]);
-        become_checkgpu(path, options, ends[1]);
-    }
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    const bool started = checkgpu_start(report, CHECKGPU_VULKAN, arguments, ends[1], &child);
     close(ends[1]);
-    read_all(ends[0], child, out);
+    if (started) {
+        if (!report->bar) /* checkgpu draws what it does on a terminal only */
+            report_note(report, "timing kernels");
+        read_all(ends[0], &child, out);
+    }
     close(ends[0]);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (interrupt_pending())
-        return EXIT_INTERRUPTED;
-    if (WIFSIGNALED(status))
-        report_error(report, "%s was killed by signal %d", path, WTERMSIG(status));
-    else if (WEXITSTATUS(status) == CHECKGPU_USAGE) /* only the pattern can be wrong: it said so */
-        return EXIT_USAGE;
-    else if (WEXITSTATUS(status) == CHECKGPU_NO_DEVICE)
-        return EXIT_FAILURE;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return started ? checkgpu_wait(report, &child, 1) : EXIT_FAILURE;
 }
 
 static double number(const cJSON *object, const char *key)
@@ -191,20 +152,6 @@ static bool is_output(const char *path)
     return path && !strcmp(path, "-");
 }
 
-/* The text is empty afterwards. */
-static bool write_file(struct report *report, const char *path, struct text *text)
-{
-    if (is_output(path))
-        return output_text(report, text);
-    FILE *file = text->failed ? NULL : fopen(path, "w");
-    bool good = file && fwrite(text->bytes, 1, text->length, file) == text->length;
-    if (file && fclose(file) != 0)
-        good = false;
-    if (!good)
-        report_error(report, "%s: %s", path, text->failed ? "out of memory" : strerror(errno));
-    return good;
-}
-
 static bool write_plot(struct report *report, const char *path, const cJSON *document)
 {
     const cJSON *results = cJSON_GetObjectItemCaseSensitive(document, "results");
@@ -237,7 +184,7 @@ static bool write_plot(struct report *report, const char *path, const cJSON *doc
     if (good)
         roofline_write(&plot, &svg);
     svg.failed |= !good;
-    good = write_file(report, path, &svg);
+    good = output_file(report, path, &svg);
     text_deinit(&svg);
     free(points);
     return good;
@@ -269,7 +216,7 @@ static int run(const void *values, int n_operands, char **operands)
         report_error(&report, "some kernels failed: they are not in the table");
     add_table(&table, document, options->all_forms);
     if ((!is_output(options->json) && !is_output(options->plot) && !output_text(&report, &table)) ||
-        (options->json && !write_file(&report, options->json, &json)) ||
+        (options->json && !output_file(&report, options->json, &json)) ||
         (options->plot && !write_plot(&report, options->plot, document)))
         status = EXIT_FAILURE;
 end:

@@ -18,6 +18,7 @@ extern const struct command validate_command;
 extern const struct command compare_command;
 extern const struct command autoquant_command;
 extern const struct command bench_command;
+extern const struct command parity_command;
 extern const struct command web_command;
 
 #endif

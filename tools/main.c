@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
     &compare_command,
     &autoquant_command,
     &bench_command,
+    &parity_command,
     &web_command,
     NULL,
 };

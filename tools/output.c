@@ -21,3 +21,17 @@ bool output_text(struct report *report, struct text *text)
     text_clear(text);
     return true;
 }
+
+bool output_file(struct report *report, const char *path, struct text *text)
+{
+    if (!strcmp(path, "-"))
+        return output_text(report, text);
+    FILE *file = text->failed ? NULL : fopen(path, "w");
+    bool good = file && fwrite(text->bytes, 1, text->length, file) == text->length;
+    if (file && fclose(file) != 0)
+        good = false;
+    if (!good)
+        report_error(report, "%s: %s", path, text->failed ? "out of memory" : strerror(errno));
+    text_clear(text);
+    return good;
+}

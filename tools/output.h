@@ -12,4 +12,7 @@
  * nobody reads any more (a closed pipe). */
 bool output_text(struct report *report, struct text *text);
 
+/* To a file, which is made anew, or to standard output where the path is "-". */
+bool output_file(struct report *report, const char *path, struct text *text);
+
 #endif
