@@ -105,23 +105,30 @@ static void test_difference(const char *first, const char *second)
     struct outputs a, b;
     struct outputs_difference d;
     CHECK(make(first, mine, 4, 0, &a) == OK && make(second, theirs, 4, 0, &b) == OK);
-    CHECK(outputs_compare(&kept, &a, &b, "b", &d) == OK && d.largest == 0.25 && d.floats == 4 &&
-          d.others == 2 && d.others_differ == 2);
-    CHECK(outputs_compare(&kept, &a, &b, "a", &d) == OK && d.largest == 0 && d.floats == 2 &&
+    CHECK(outputs_compare(&kept, &a, &b, "b", false, &d) == OK && d.largest == 0.25 &&
+          d.floats == 4 && d.others == 2 && d.others_differ == 2);
+    CHECK(outputs_compare(&kept, &a, &b, "a", false, &d) == OK && d.largest == 0 && d.floats == 2 &&
           d.others == 0);
     outputs_close(&b);
     theirs[1].value = 0; /* where the other one is NaN */
     CHECK(make(second, theirs, 4, 0, &b) == OK);
-    CHECK(outputs_compare(&kept, &a, &b, "b", &d) == OK && isinf(d.largest));
+    CHECK(outputs_compare(&kept, &a, &b, "b", false, &d) == OK && isinf(d.largest));
     outputs_close(&b);
     theirs[2].element = 'w';
     CHECK(make(second, theirs, 4, 0, &b) == OK);
-    CHECK(outputs_compare(&kept, &a, &b, "b", &d) == ERROR_FORMAT && strstr(told, "binding 4"));
+    CHECK(outputs_compare(&kept, &a, &b, "b", false, &d) == ERROR_FORMAT &&
+          strstr(told, "binding 4"));
     outputs_close(&b);
     CHECK(make(second, theirs, 3, 0, &b) == OK);
-    CHECK(outputs_compare(&kept, &a, &b, "b", &d) == ERROR_FORMAT && strstr(told, second) &&
+    CHECK(outputs_compare(&kept, &a, &b, "b", false, &d) == ERROR_FORMAT && strstr(told, second) &&
           strstr(told, "lacks b, case 0, binding 3"));
-    CHECK(outputs_compare(&kept, &b, &a, "b", &d) == ERROR_FORMAT && strstr(told, second));
+    CHECK(outputs_compare(&kept, &b, &a, "b", false, &d) == ERROR_FORMAT && strstr(told, second));
+    CHECK(outputs_compare(&kept, &b, &a, "b", true, &d) == ERROR_FORMAT && strstr(told, second));
+    theirs[2].element = 'u';
+    outputs_close(&b);
+    CHECK(make(second, theirs + 1, 2, 0, &b) == OK);
+    CHECK(outputs_compare(&kept, &a, &b, "b", true, &d) == OK && d.floats == 2 && d.others == 2 &&
+          isinf(d.largest));
     outputs_close(&b);
     outputs_close(&a);
 }
@@ -138,7 +145,7 @@ static bool agree(const struct outputs *outputs, const char *vulkan, const char 
     if (!documents[0] || !documents[1])
         exit(EXIT_FAILURE);
     report_init(&report, true, false);
-    const bool equal = parity_compare(&report, both, two, &parity);
+    const bool equal = parity_compare(&report, both, two, false, &parity);
     *errors = report.errors;
     text_clear(table);
     parity_table(&parity, both, table);
@@ -175,6 +182,9 @@ static void test_rows(const char *path)
                 DOCUMENT(A(PASSED) ",{\"row\":\"c\",\"cases\":1," PASSED ",\"twin\":false}", ""),
                 passed, &errors, &table) &&
           strstr(table.bytes, "1 of 1 kernels compared; 1 more"));
+    CHECK(!agree(&out, passed, DOCUMENT("{\"row\":\"a\",\"cases\":2," PASSED ",\"twin\":true}", ""),
+                 &errors, &table) &&
+          errors == 1);
     /* a device that lacks something is no failure, but nothing at all is */
     CHECK(agree(&out,
                 DOCUMENT(A(PASSED) ",{\"row\":\"b\",\"cases\":1," PASSED ",\"twin\":true}", ""),

@@ -22,7 +22,7 @@ enum { MAX_DOCUMENT_BYTES = 16 << 20 };
 
 struct options {
     const char *kernel, *device, *json;
-    int64_t seed; /* 0: checkgpu's own */
+    int64_t seed, cases; /* 0: checkgpu's own, all */
 };
 
 /* A run of parity: the files of both sides are in a directory of its own. */
@@ -84,7 +84,7 @@ static bool start_side(struct run *run, int side, struct checkgpu *child)
 {
     const struct options *options = run->options;
     const char *arguments[16] = {"--json", run->documents[side], "--outputs", run->outputs[side]};
-    char seed[24];
+    char seed[24], cases[24];
     int n = 4;
     if (options->kernel) {
         arguments[n++] = "--kernel";
@@ -94,6 +94,11 @@ static bool start_side(struct run *run, int side, struct checkgpu *child)
         snprintf(seed, sizeof(seed), "%" PRId64, options->seed);
         arguments[n++] = "--seed";
         arguments[n++] = seed;
+    }
+    if (options->cases && side == PARITY_WEBGPU) {
+        snprintf(cases, sizeof(cases), "%" PRId64, options->cases);
+        arguments[n++] = "--cases";
+        arguments[n++] = cases;
     }
     if (side == PARITY_VULKAN) {
         arguments[n++] = "--all";
@@ -167,7 +172,8 @@ static int compare(struct run *run)
     }
     const cJSON *const both[PARITY_SIDES] = {documents[0], documents[1]};
     if (status == EXIT_SUCCESS) {
-        const bool equal = parity_compare(run->report, both, outputs, &parity);
+        const bool equal =
+            parity_compare(run->report, both, outputs, run->options->cases != 0, &parity);
         status = parity.compared > 0 ? show(run, &parity, both) : EXIT_FAILURE;
         status = equal ? status : EXIT_FAILURE;
     }
@@ -214,6 +220,14 @@ static const struct option_row rows[] = {
      .value = "NAME|INDEX",
      .help = "The Vulkan device, as stapes devices lists it. Default: the best there is. WebGPU "
              "runs on the one that its driver takes, which VK_ICD_FILENAMES chooses."},
+    {.name = "cases",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct options, cases),
+     .value = "N",
+     .min = 1,
+     .max = 1000,
+     .help = "Run at most N cases of each kernel through WebGPU, where compiling takes long, and "
+             "compare these. Default: all."},
     {.name = "seed",
      .kind = OPTION_INTEGER,
      .offset = offsetof(struct options, seed),

@@ -35,9 +35,9 @@ struct outputs_difference {
     uint64_t others_differ; /* of these */
 };
 
-/* All records of a row. ERROR_FORMAT: one is missing in either file, or not as long or of another
- * element. */
+/* All records of a row, or those that b has of it if `part`. ERROR_FORMAT: one is missing, or not
+ * as long or of another element. */
 enum status outputs_compare(const struct log *log, const struct outputs *a, const struct outputs *b,
-                            const char *row, struct outputs_difference *out);
+                            const char *row, bool part, struct outputs_difference *out);
 
 #endif

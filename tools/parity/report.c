@@ -25,8 +25,8 @@ static void add_row(struct text *out, const struct parity_row *row)
 {
     const struct outputs_difference *d = &row->difference;
     char words[64] = "-";
-    const uint32_t cases = row->sides[PARITY_VULKAN].there ? row->sides[PARITY_VULKAN].cases
-                                                           : row->sides[PARITY_WEBGPU].cases;
+    const uint32_t cases =
+        row->sides[row->sides[PARITY_WEBGPU].there ? PARITY_WEBGPU : PARITY_VULKAN].cases;
     if (d->others > 0)
         snprintf(words, sizeof(words), "%" PRIu64 " of %" PRIu64, d->others_differ, d->others);
     text_addf(out, "%-20s %5u", row->name, cases);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/parity/rows.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ static bool check_sides(struct report *report, const cJSON *const documents[PARI
 }
 
 static bool add_row(struct report *report, const cJSON *const documents[PARITY_SIDES],
-                    const struct outputs outputs[PARITY_SIDES], const char *name,
+                    const struct outputs outputs[PARITY_SIDES], const char *name, bool part,
                     struct parity *out)
 {
     struct parity_row *row = &out->rows[out->n++];
@@ -92,17 +93,25 @@ static bool add_row(struct report *report, const cJSON *const documents[PARITY_S
     *row = (struct parity_row){.name = name};
     for (int side = 0; side < PARITY_SIDES; side++)
         row->sides[side] = side_of(find_test(documents[side], name));
-    bool good = check_sides(report, documents, row);
-    if (!row->sides[PARITY_VULKAN].there || !row->sides[PARITY_WEBGPU].there)
+    const struct parity_side *vulkan = &row->sides[PARITY_VULKAN];
+    const struct parity_side *webgpu = &row->sides[PARITY_WEBGPU];
+    const bool good = check_sides(report, documents, row);
+    if (!vulkan->there || !webgpu->there)
         return good;
     out->compared++;
-    good &= outputs_compare(&log, &outputs[PARITY_VULKAN], &outputs[PARITY_WEBGPU], name,
-                            &row->difference) == OK;
-    return good;
+    if (outputs_compare(&log, &outputs[PARITY_VULKAN], &outputs[PARITY_WEBGPU], name, part,
+                        &row->difference) != OK)
+        return false;
+    if ((part || vulkan->cases == webgpu->cases) && row->difference.floats + row->difference.others)
+        return good;
+    report_error(report, "%s: %u cases on Vulkan, %u on WebGPU, and %" PRIu64 " words of both",
+                 name, vulkan->cases, webgpu->cases,
+                 row->difference.floats + row->difference.others);
+    return false;
 }
 
 bool parity_compare(struct report *report, const cJSON *const documents[PARITY_SIDES],
-                    const struct outputs outputs[PARITY_SIDES], struct parity *out)
+                    const struct outputs outputs[PARITY_SIDES], bool part, struct parity *out)
 {
     const cJSON *tests[PARITY_SIDES], *test;
     size_t most = 1;
@@ -122,14 +131,14 @@ bool parity_compare(struct report *report, const cJSON *const documents[PARITY_S
         if (!row_name(test))
             continue;
         if (cJSON_IsTrue(member(test, "twin")))
-            good &= add_row(report, documents, outputs, row_name(test), out);
+            good &= add_row(report, documents, outputs, row_name(test), part, out);
         else
             out->without_twin++;
     }
     cJSON_ArrayForEach(
         test, tests[PARITY_WEBGPU]) if (row_name(test) &&
                                         !find_test(documents[PARITY_VULKAN], row_name(test)))
-        good &= add_row(report, documents, outputs, row_name(test), out);
+        good &= add_row(report, documents, outputs, row_name(test), part, out);
     if (out->compared > 0)
         return good;
     report_error(report, "no kernel was run on both");

@@ -33,11 +33,11 @@ struct parity {
     size_t without_twin; /* rows of the first document that can have none */
 };
 
-/* Of the documents and files of both sides. False: a row or a case is missing that should be there,
- * a tolerance is missed, or nothing could be compared; all of that is told, and *out has the rows
- * all the same. */
+/* Of the documents and files of both sides; `part`: WebGPU did not run all cases of each row.
+ * False: a row or a case is missing that should be there, a tolerance is missed, or nothing could
+ * be compared; all of that is told, and *out has the rows all the same. */
 bool parity_compare(struct report *report, const cJSON *const documents[PARITY_SIDES],
-                    const struct outputs outputs[PARITY_SIDES], struct parity *out);
+                    const struct outputs outputs[PARITY_SIDES], bool part, struct parity *out);
 void parity_deinit(struct parity *parity);
 
 /* parity/report.c: a table for people, a document that docs/benchmarks.md describes. */
