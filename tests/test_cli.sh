@@ -331,6 +331,7 @@ needs_device test_cli
 # --- Bench ----------------------------------------------------------------------------------------------
 
 refuses "parity: an operand" 2 'one operand too many' parity matmul
+refuses "parity: cases" 2 '--cases takes a number from 1' parity --cases 0
 refuses "parity: a seed" 2 '--seed takes a number from 1' parity --seed 0
 refuses "parity: no such kernel lists the kernels" 2 "no kernel matches 'nothing'.*matmul_f32" parity --kernel nothing
 refuses "bench: an operand" 2 'one operand too many' bench matmul
