@@ -60,17 +60,27 @@ function isCpu({ info, fallback }) {
         [vendor, architecture, device, description].join(' '));
 }
 
+// The one size that subgroups have in all pipelines, so that their sums have one order; 0 where there
+// is none. Metal does not tell it, but Apple's own devices have no other.
+function subgroupSize({ vendor, subgroupMinSize = 0, subgroupMaxSize = 0 }) {
+    if (vendor === 'apple') {
+        return 32;
+    }
+    return subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
+}
+
 /** What struct webgpu_info of webgpu.h holds. */
 export function describeDevice(opened) {
     const { info, integerDot, device: { features, limits } } = opened;
     const cpu = isCpu(opened);
+    const subgroups = features.has('subgroups') ? subgroupSize(info) : 0;
     return {
         type: cpu ? TYPE_CPU : TYPE_OTHER,
         features: (cpu ? 0 : FEATURE_FAST_BARRIERS) |
-            (features.has('subgroups') ? FEATURE_SUBGROUP_ARITHMETIC : 0) |
+            (subgroups > 0 ? FEATURE_SUBGROUP_ARITHMETIC : 0) |
             (features.has('timestamp-query') ? FEATURE_TIMESTAMPS : 0) |
             (integerDot ? FEATURE_INTEGER_DOT : 0),
-        subgroupSize: info.subgroupMinSize ?? 0,
+        subgroupSize: subgroups,
         invocations: limits.maxComputeInvocationsPerWorkgroup,
         sharedBytes: limits.maxComputeWorkgroupStorageSize,
         bindingBytes: limits.maxStorageBufferBindingSize,

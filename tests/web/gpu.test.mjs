@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { describeDevice } from '../../runtime/webgpu/gpu-device.js';
 import { Gpu, openDevice } from '../../runtime/webgpu/gpu.js';
 import { openDawn, whyNoDawn } from './dawn.mjs';
 
@@ -224,6 +225,22 @@ test('what is destroyed in flight is not written to', { skip }, async (t) => {
     assert.deepEqual(memory.read(back, 2), [0, 0]);
     assert.deepEqual(failure(made), { status: 0, text: '' });
     assert.equal(gpu.stats().programs, 0);
+});
+
+test('kernels are told what they may expect of a device', () => {
+    const describe = (info, features = ['subgroups', 'timestamp-query']) => describeDevice({ info,
+        integerDot: false, fallback: false, device: { features: new Set(features), limits: {} } });
+    const GPU = 1 | 4, CPU = 4, SUBGROUPS = 2; // barriers and timestamps; timestamps
+    const sizes = (least, most) => ({ subgroupMinSize: least, subgroupMaxSize: most });
+    assert.equal(describe({ vendor: 'nvidia', ...sizes(32, 32) }).features, GPU | SUBGROUPS);
+    assert.equal(describe({ vendor: 'intel', ...sizes(8, 32) }).features, GPU);
+    assert.equal(describe({ vendor: 'apple', ...sizes(4, 64) }).features, GPU | SUBGROUPS);
+    assert.equal(describe({ vendor: 'nvidia', ...sizes(32, 32) }, []).features, 1);
+    const swiftshader = describe({ vendor: 'google', architecture: 'swiftshader', ...sizes(4, 4) });
+    assert.equal(swiftshader.features, CPU | SUBGROUPS);
+    assert.equal(swiftshader.type, 4);
+    assert.equal(swiftshader.name, 'google swiftshader');
+    assert.equal(describe({}).name, 'WebGPU device');
 });
 
 test('no WebGPU and no adapter are told apart', async () => {
