@@ -41,8 +41,8 @@ export async function openGpu() {
 
 /** An engine of the package without a model; one at a time on a Gpu. */
 export async function createEngine(gpu, log = printErrors) {
-    const module = await WebAssembly.compile(await readFile(join(BUILD, 'web/package/stapes.wasm')));
-    return Engine.create({ module, gpu, log });
+    const wasm = await readFile(join(BUILD, 'web/package/stapes.wasm'));
+    return Engine.create({ module: await WebAssembly.compile(wasm), gpu, log });
 }
 
 function printErrors(level, message) {
@@ -91,7 +91,8 @@ export class Model {
      * @param {Float32Array} [options.sound] 24 kHz mono
      * @param {Int32Array} [options.codes] instead of sound: [frames][codebooks]
      * @param {boolean} [options.trace] also events of steps
-     * @param {number} [options.padFrames] silence behind the sound: 0 as the model wants it, -1 none
+     * @param {number} [options.padFrames] silence behind the sound: 0 as the model wants it,
+     *     -1 none
      * @param {number} [options.prefixFrames] silence before it, likewise
      * @returns {Promise<object[]>} the engine's events
      */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What tests/test_goldens.c demands of the desktop, as far as it comes out of a stream. Keys and values
-// are f32, as upstream's.
+// What tests/test_goldens.c demands of the desktop, as far as it comes out of a stream. Keys and
+// values are f32, as upstream's.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Ways in which a model comes into the engine: in pieces, of which those that were read are gone; split;
-// damaged; given up. What it says must be the same each time.
+// Ways in which a model comes into the engine: in pieces, of which those that were read are gone;
+// split; damaged; given up. What it says must be the same each time.
 //
 // STAPES_BUILD: the build (default: build beside the sources).
 
@@ -123,7 +123,8 @@ test('a split file, whichever part is named', options, async () => {
 
 test('one that is missing, damaged, cut or refused, and then a good one', options, async () => {
     const told = [];
-    const engine = await createEngine(gpu, (level, message) => level === 'error' && told.push(message));
+    const engine = await createEngine(gpu,
+        (level, message) => level === 'error' && told.push(message));
     const source = new FileSource(MODEL);
     const size = source.size;
     const part = Object.create(source, { size: { value: size - 100 },

@@ -23,7 +23,8 @@ export function readNpy(path) {
     if (!Type || !shape || !header.includes("'fortran_order': False")) {
         throw new Error(`${path}: cannot be read: ${header.trim()}`);
     }
-    const data = new Type(file.buffer.slice(file.byteOffset + start, file.byteOffset + file.length));
+    const [begin, end] = [start, file.length].map((at) => file.byteOffset + at);
+    const data = new Type(file.buffer.slice(begin, end));
     if (data.length !== shape.reduce((product, n) => product * n, 1)) {
         throw new Error(`${path}: ${data.length} elements where [${shape}] was expected`);
     }
