@@ -30,7 +30,8 @@ static enum status create(gpu_device *device, gpu_buffer *buffer)
     if (status)
         return status;
     if (buffer->memory != GPU_MEMORY_DEVICE &&
-        !(buffer->shadow = calloc(1, (size_t)buffer->allocated_bytes)))
+        (buffer->allocated_bytes > SIZE_MAX ||
+         !(buffer->shadow = calloc(1, (size_t)buffer->allocated_bytes))))
         return log_error(&device->log, ERROR_MEMORY, "out of memory for buffer %s", buffer->name);
     buffer->id = webgpu_buffer_create((double)buffer->allocated_bytes, buffer->name,
                                       (uint32_t)strlen(buffer->name));
