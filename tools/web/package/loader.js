@@ -90,6 +90,7 @@ export class Loader {
             begun = performance.now();
         }
         this.#drop(Infinity);
+        this.#progress(true);
     }
 
     async #open(engine, options) {
