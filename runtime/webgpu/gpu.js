@@ -48,7 +48,8 @@ export class Gpu {
 
     /**
      * Resolves when the device is lost or has failed, or after destroy().
-     * @type {Promise<{reason: 'unknown'|'destroyed'|'error', message: string}>}
+     * @type {Promise<{reason: 'unknown'|'destroyed'|'error', message: string, status: number}>} status:
+     *     STATUS_DEVICE, or STATUS_DEVICE_MEMORY
      */
     lost;
 
@@ -155,7 +156,7 @@ export class Gpu {
             return;
         }
         this.#failure = { status, text };
-        this.#resolveLost({ reason, message: text });
+        this.#resolveLost({ reason, message: text, status });
         this.#notify();
     }
 

@@ -168,6 +168,14 @@ describe('a model', () => {
         await made.core.append(model(5000), {});
         made.gpu.lose('unplugged');
         await assert.rejects(loading, coded('device-lost', /unplugged/));
+        assert.equal(made.of('lost').length, 1);
+
+        const full = makeCore();
+        const filling = full.core.load({ model: normalizeModel({ stream: true, bytes: 1e6 }) });
+        await full.core.append(model(5000), {});
+        full.gpu.lose('no memory for buffer x', -6);
+        await assert.rejects(filling, coded('memory', /buffer x/));
+        assert.deepEqual(full.of('lost'), []);
     });
 });
 
@@ -358,6 +366,7 @@ describe('Stt', () => {
     test('fails to open with the code of the worker', async () => {
         await assert.rejects(create({ load: new SttError('truncated', 'short') }),
             coded('truncated', /short/));
+        assert.ok(FakeWorker.made.at(-1).terminated);
         await assert.rejects(create(good, { signal: AbortSignal.abort() }),
             (error) => error.name === 'AbortError' && error.code === 'aborted');
     });

@@ -3,7 +3,7 @@
 // The engine's owner: loads a model, feeds it, and tells what it hears. Lives in a worker, and in
 // programs that have no worker; it never blocks.
 import { Engine } from './engine.js';
-import { SttError, abortError, packError, toSttError } from './errors.js';
+import { Status, SttError, abortError, packError, statusError, toSttError } from './errors.js';
 import { Loader } from './loader.js';
 import { Recording } from './recording.js';
 
@@ -79,8 +79,10 @@ export class Core {
             signal?.throwIfAborted();
             return await this.#load(options, signal);
         } catch (error) {
-            const known = signal?.aborted ? abortError(signal) : toSttError(error);
-            this.#release(this.#failure ?? known);
+            if (signal?.aborted)
+                this.#release(abortError(signal));
+            else
+                this.#fail(error);
             throw this.#failure;
         }
     }
@@ -307,18 +309,18 @@ export class Core {
         done.resolve(transcript);
     }
 
-    #lose({ reason, message }) {
-        if (this.#failure)
-            return;
-        this.#emit('lost', { reason, message });
-        this.#fail(new SttError('device-lost', message || 'The graphics device was lost.'));
+    #lose({ reason, message, status }) {
+        this.#fail(statusError(status ?? Status.DEVICE, message), reason);
     }
 
-    #fail(error) {
+    #fail(error, reason = 'unknown') {
         if (this.#failure)
             return;
         this.#release(toSttError(error));
-        this.#emit('error', packError(this.#failure));
+        const { code, message } = packError(this.#failure);
+        if (code === 'device-lost')
+            this.#emit('lost', { reason, message });
+        this.#emit('error', { code, message });
     }
 
     #release(error) {

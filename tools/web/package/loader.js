@@ -89,6 +89,7 @@ export class Loader {
             before = loadedBytes;
             begun = performance.now();
         }
+        this.#stop.signal.throwIfAborted();
         this.#drop(Infinity);
         this.#progress(true);
     }

@@ -95,6 +95,7 @@ export class Stt extends EventTarget {
         this.ready = this.#call('load', [options], { signal }).then((info) => {
             this.info = info;
         }, (error) => {
+            this.#worker.terminate();
             this.#end(error);
             throw error;
         }).finally(() => this.removeEventListener('progress', listener));
