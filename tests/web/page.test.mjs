@@ -170,6 +170,26 @@ describe('the page', { skip }, () => {
         assert.match(await textOf(page, '#clock'), /^0:05\.0 \/ 0:07\.5$/);
     });
 
+    it('keeps the word that is played in view', async () => {
+        const many = [...Array(400).keys()].map((i) => ({
+            text: `word${i}`,
+            start: i * 0.018,
+            end: i * 0.018 + 0.015,
+        }));
+        await transcribe({ words: many, turns: [] });
+        const region = page.locator('#transcript');
+        const scrolled = () => region.evaluate(({ scrollTop }) => scrollTop);
+        assert.ok((await scrolled()) > 0, 'it does not follow what is said');
+        await page.fill('#position', '0.2');
+        await page.waitForFunction(() => document.getElementById('transcript').scrollTop < 10);
+        await page.fill('#position', '7');
+        await page.waitForFunction(() => {
+            const word = document.querySelector('.playing')?.getBoundingClientRect();
+            const view = document.getElementById('transcript').getBoundingClientRect();
+            return word && word.top >= view.top && word.bottom <= view.bottom;
+        });
+    });
+
     it('lets words be selected and copied', async () => {
         await transcribe();
         const selected = await page.evaluate(() => {

@@ -99,6 +99,16 @@ export class Captions {
         this.#spans[this.#playing]?.classList.remove('playing');
         this.#spans[at]?.classList.add('playing');
         this.#playing = at;
+        if (at >= 0) this.#reveal(this.#spans[at]);
+    }
+
+    /* scrollIntoView would move the page, too. */
+    #reveal(span) {
+        const region = this.#region;
+        const above = span.offsetTop - span.offsetHeight < region.scrollTop;
+        const below =
+            span.offsetTop + 2 * span.offsetHeight > region.scrollTop + region.clientHeight;
+        if (above || below) region.scrollTop = span.offsetTop - region.clientHeight / 3;
     }
 
     #current() {

@@ -5,6 +5,7 @@ import { clock, spokenTime } from './time.js';
 const SAMPLES_A_PEAK = 120; // 5 ms
 const PEAKS_A_SECOND = SAMPLE_RATE / SAMPLES_A_PEAK;
 const LIVE_SECONDS = 12;
+const STILL_SECONDS = 6; // a step of it where motion is not wanted
 const RULER_HEIGHT = 16;
 /** The font of figures in drawings. */
 export const FIGURES = '10px ui-monospace, "SF Mono", Menlo, Consolas, monospace';
@@ -54,6 +55,7 @@ export class Waveform {
     #heard = 0;
     #position = 0;
     #scheduled = false;
+    #still = matchMedia('(prefers-reduced-motion: reduce)');
 
     /** @param {(seconds: number) => void} seek called when the visitor moves the position */
     constructor(seek) {
@@ -133,7 +135,9 @@ export class Waveform {
 
     #window() {
         if (!this.#live) return { from: 0, span: Math.max(this.#seconds, 1) };
-        return { from: Math.max(0, this.#seconds - LIVE_SECONDS), span: LIVE_SECONDS };
+        const past = Math.max(0, this.#seconds - LIVE_SECONDS);
+        const from = this.#still.matches ? Math.ceil(past / STILL_SECONDS) * STILL_SECONDS : past;
+        return { from, span: LIVE_SECONDS };
     }
 
     #draw() {
