@@ -13,6 +13,7 @@ import { promisify } from 'node:util';
 import { filesOf, serve } from '../../tools/web/serve.mjs';
 import { inTree, launch, microphoneFlags, openPage } from './browser.mjs';
 import { siteDirectory, skip, textOf, waitForText, wordsOf } from './browser.mjs';
+import { serveByStapes } from './stapes.mjs';
 
 const RECORDINGS = inTree('tools/demo/recordings');
 const SHARD = '/model/demo.gguf.03';
@@ -205,6 +206,28 @@ describe('the demo model in Chromium', { skip }, () => {
         page.complaints.length = 0;
     });
 
+    it('reads models from local files and from the address of one file', async () => {
+        const demo = await readFile(process.env.STAPES_DEMO);
+        const half = demo.length >> 1;
+        const file = (name, buffer) => ({ name, mimeType: '', buffer });
+        server.faults.set('/demo.gguf', (request, response) => response.end(demo));
+        await page.reload();
+        await page.check('input[value=files]', { force: true });
+        await page.setInputFiles('#model-files', [
+            file('demo.gguf.1', demo.subarray(half)),
+            file('demo.gguf.0', demo.subarray(0, half)),
+        ]);
+        await transcribe(page, '000.flac');
+        assert.equal((await wordsOf(page)).join(' '), await expectedText('000.flac'));
+        await page.click('#change-model');
+        await page.check('input[value=url]', { force: true });
+        await page.fill('#model-url', `${server.url}demo.gguf`);
+        await page.click('#load');
+        await waitForText(page, '#model-status', /Ready: demo\.gguf/);
+        server.faults.clear();
+        assert.deepEqual(page.complaints, []);
+    });
+
     it('refuses addresses without a model', async () => {
         const refused = { 'missing.gguf': /missing\.gguf/, 'samples/000.flac': /This is no model/ };
         await page.reload();
@@ -219,10 +242,10 @@ describe('the demo model in Chromium', { skip }, () => {
     });
 });
 
-describe('the microphone', { skip }, () => {
+describe('the microphone, on the page that stapes serves', { skip }, () => {
     let server, directory, denied;
     before(async () => {
-        server = await serve(await filesOf(siteDirectory()));
+        server = await serveByStapes();
         directory = await mkdtemp(join(tmpdir(), 'stapes-microphone-'));
         denied = await launch({ webgpu: false, flags: ['--use-fake-device-for-media-stream'] });
         await writeWav(denied.context, '000.flac');

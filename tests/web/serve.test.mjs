@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 /** Both servers of the page, serve.mjs and `stapes web`: what they give, and what they do not. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { filesOf, serve } from '../../tools/web/serve.mjs';
+import { failToServe, serveByStapes } from './stapes.mjs';
 
-const STAPES = process.env.STAPES;
 const bytes = Uint8Array.from({ length: 100000 }, (_, i) => i * 7 + (i >> 8));
 let top, site;
 
@@ -34,25 +31,6 @@ after(() => rm(top, { recursive: true }));
 
 async function startNode() {
     return serve(await filesOf(site));
-}
-
-/** @returns {Promise<{url: string, child: import('node:child_process').ChildProcess}>} */
-async function startStapes(...options) {
-    const child = spawn(STAPES, ['web', '--directory', site, '--port', '0', ...options], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const [url] = await once(createInterface(child.stdout), 'line');
-    return { url, child };
-}
-
-async function startC() {
-    const { url, child } = await startStapes();
-    const close = async () => {
-        child.kill('SIGINT');
-        const [status] = await once(child, 'exit');
-        assert.equal(status, 130);
-    };
-    return { url, close };
 }
 
 /** A request as it is, which fetch would tidy up. @returns {Promise<string>} the whole answer */
@@ -183,27 +161,25 @@ function testServer(start) {
 
 describe('serve.mjs', () => testServer(startNode));
 
-describe('stapes web', { skip: STAPES ? false : 'STAPES does not name the program' }, () => {
-    testServer(startC);
+describe(
+    'stapes web',
+    { skip: process.env.STAPES ? false : 'STAPES does not name the program' },
+    () => {
+        testServer(() => serveByStapes('--directory', site));
 
-    it('names the port that is taken', async () => {
-        const server = await startNode();
-        const { port } = new URL(server.url);
-        const child = spawn(STAPES, ['web', '--directory', site, '--port', port]);
-        const errors = [];
-        child.stderr.on('data', (part) => errors.push(part));
-        const [status] = await once(child, 'close');
-        await server.close();
-        assert.equal(status, 1);
-        assert.match(`${Buffer.concat(errors)}`, new RegExp(`port ${port}: .*in use.*--port`));
-    });
+        it('names the port that is taken', async () => {
+            const server = await startNode();
+            const { port } = new URL(server.url);
+            const { status, errors } = await failToServe('--directory', site, '--port', port);
+            await server.close();
+            assert.equal(status, 1);
+            assert.match(errors, new RegExp(`port ${port}: .*in use.*--port`));
+        });
 
-    it('names a directory that is missing', async () => {
-        const child = spawn(STAPES, ['web', '--directory', join(top, 'missing')]);
-        const errors = [];
-        child.stderr.on('data', (part) => errors.push(part));
-        const [status] = await once(child, 'close');
-        assert.equal(status, 1);
-        assert.match(`${Buffer.concat(errors)}`, /missing: No such file/);
-    });
-});
+        it('names a directory that is missing', async () => {
+            const { status, errors } = await failToServe('--directory', join(top, 'missing'));
+            assert.equal(status, 1);
+            assert.match(errors, /missing: No such file/);
+        });
+    },
+);
