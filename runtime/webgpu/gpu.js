@@ -101,7 +101,11 @@ export class Gpu {
         };
     }
 
-    /** @param {WebAssembly.Instance} instance the module that was given the imports */
+    /**
+     * Several instances may follow each other, of one module: shaders are known by where they lie.
+     *
+     * @param {WebAssembly.Instance} instance the module that was given the imports
+     */
     attach(instance) {
         this.#memory = instance.exports.memory;
     }
