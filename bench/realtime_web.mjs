@@ -43,10 +43,10 @@ function parse() {
 async function benchInNode({ build, model, ...options }) {
     const { Gpu, openDevice } = await import('../runtime/webgpu/gpu.js');
     const { Engine } = await import('../tools/web/package/engine.js');
-    const { openDawn } = await import('../tests/web/dawn.mjs');
+    const { openDawn, patiently } = await import('../tests/web/dawn.mjs');
     const module = await WebAssembly.compile(await readFile(join(build, WASM)));
     return benchFrames({ Gpu, openDevice, Engine }, { ...options, api: await openDawn(), module,
-        model: new Uint8Array(await readFile(model)) });
+        model: new Uint8Array(await readFile(model)), wait: patiently });
 }
 
 // Sources as they are in the tree, the module and the model, on a port of this machine.

@@ -25,12 +25,14 @@ function readText(instance, pointer) {
 /**
  * @param {{Gpu: Function, openDevice: Function, Engine: Function}} code of gpu.js and engine.js
  * @param {{api: GPU, module: WebAssembly.Module, model: Uint8Array, frames: number, timed: boolean,
- *     kernels?: string}} what api: navigator.gpu or Dawn's
+ *     kernels?: string, wait?: (promise: Promise) => Promise}} what api: navigator.gpu or Dawn's;
+ *     wait: how to wait while the model is loaded
  * @returns {Promise<object>} milliseconds a frame: frame (until its results are there), host (of
  *     that in JavaScript and WebAssembly), submit (of that in gpu.js); stages: {name, ms,
  *     dispatches}
  */
 export async function benchFrames({ Gpu, openDevice, Engine }, what) {
+    const wait = what.wait ?? ((promise) => promise);
     let instance = null;
     class TimedGpu extends Gpu {
         attach(attached) {
@@ -54,9 +56,9 @@ export async function benchFrames({ Gpu, openDevice, Engine }, what) {
         } });
     engine.open('model.gguf', { kernels: what.kernels });
     while (!engine.load()) {
-        await gpu.progress();
+        await wait(gpu.progress());
     }
-    await gpu.settled();
+    await wait(gpu.settled());
     const loadMs = performance.now() - started;
     const frames = [], hosts = [], submits = [], stages = new Map();
     const stream = engine.createStream({ prefixFrames: -1 });
