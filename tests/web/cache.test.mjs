@@ -43,18 +43,30 @@ describe('the cache in Chromium', { skip }, () => {
     });
 
     /** Runs cache_worker.js in as many workers at once as there are tasks. */
-    const run = (...tasks) => page.evaluate((all) => Promise.all(all.map((task) =>
-        new Promise((resolve, reject) => {
-            const worker = new Worker('worker.js', { type: 'module' });
-            worker.onerror = (event) => reject(new Error(event.message));
-            worker.onmessage = ({ data }) => {
-                worker.terminate();
-                resolve(data);
-            };
-            worker.postMessage(task);
-        }))), tasks);
-    const fetched = () => server.requests.splice(0).filter((r) => /^s\d$/.test(r.name))
-        .map((r) => [r.name, r.from]);
+    const run = (...tasks) =>
+        page.evaluate(
+            (all) =>
+                Promise.all(
+                    all.map(
+                        (task) =>
+                            new Promise((resolve, reject) => {
+                                const worker = new Worker('worker.js', { type: 'module' });
+                                worker.onerror = (event) => reject(new Error(event.message));
+                                worker.onmessage = ({ data }) => {
+                                    worker.terminate();
+                                    resolve(data);
+                                };
+                                worker.postMessage(task);
+                            }),
+                    ),
+                ),
+            tasks,
+        );
+    const fetched = () =>
+        server.requests
+            .splice(0)
+            .filter((r) => /^s\d$/.test(r.name))
+            .map((r) => [r.name, r.from]);
 
     test('goes on where it was left, is shared, and spares the network', async () => {
         server.trouble = ({ name }) => (name === 's1' ? { dropAfter: 2000000 } : {});
@@ -64,10 +76,16 @@ describe('the cache in Chromium', { skip }, () => {
         fetched();
         const two = await run({ shards, cache: true }, { shards, cache: true });
         const names = shards.map((shard) => shard.sha256).sort();
-        assert.deepEqual(two, [{ hash: digest(whole), names }, { hash: digest(whole), names }]);
+        assert.deepEqual(two, [
+            { hash: digest(whole), names },
+            { hash: digest(whole), names },
+        ]);
         const [[start, offset], ...others] = fetched();
         assert.ok(start === 's0' && offset >= 1000000, `${start} from ${offset}`);
-        assert.deepEqual(others.filter(([name]) => name === 's2'), [['s2', 0]]);
+        assert.deepEqual(
+            others.filter(([name]) => name === 's2'),
+            [['s2', 0]],
+        );
         assert.deepEqual(await run({ shards, cache: true }), [{ hash: digest(whole), names }]);
         assert.deepEqual(fetched(), []);
     });

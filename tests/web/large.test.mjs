@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
 //
-// A model of more than 512 MB with real shapes and random weights loads in Chromium, in shards larger
-// than a binding of 128 MiB, with a tensor larger than that, and in bounded memory of the page.
-// Pipelines are not waited for: a CPU takes minutes for those of this size.
+// A model of more than 512 MB with real shapes and random weights loads in Chromium, in shards
+// larger than a binding of 128 MiB, with a tensor larger than that, and in bounded memory of the
+// page. Pipelines are not waited for: a CPU takes minutes for those of this size.
 //
 // STAPES_BUILD: the build (default: build beside the sources). Needs 2 GB in $TMPDIR.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync }
-    from 'node:fs';
+import {
+    copyFileSync,
+    mkdtempSync,
+    readFileSync,
+    readdirSync,
+    rmSync,
+    statfsSync,
+    writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -28,10 +35,20 @@ const small = bavail * bsize < 2.2e9 && `LESS THAN 2 GB IN ${tmpdir()}: no large
 async function makeSite(directory) {
     const checkpoint = join(directory, 'checkpoint');
     const model = join(directory, 'model.gguf');
-    execFileSync(join(BUILD, 'tests/make_checkpoint'),
-        ['--preset', 'stt-1b-vad', '--layers', '2', '--dtype', 'bf16', checkpoint], { stdio: 'ignore' });
-    execFileSync(join(BUILD, 'tools/stapes'),
-        ['quantize', '--quiet', checkpoint, '-o', model, '--type', 'f16']);
+    execFileSync(
+        join(BUILD, 'tests/make_checkpoint'),
+        ['--preset', 'stt-1b-vad', '--layers', '2', '--dtype', 'bf16', checkpoint],
+        { stdio: 'ignore' },
+    );
+    execFileSync(join(BUILD, 'tools/stapes'), [
+        'quantize',
+        '--quiet',
+        checkpoint,
+        '-o',
+        model,
+        '--type',
+        'f16',
+    ]);
     rmSync(checkpoint, { recursive: true });
     const site = join(directory, 'site');
     const manifest = await shardFile(model, site, SHARD_BYTES);
@@ -44,22 +61,27 @@ async function makeSite(directory) {
 
 /** Anonymous memory in MB of the largest renderer below this process. */
 function rendererMemory() {
-    const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-        try {
-            const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-            const value = (key) => Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
-            const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-            return [{ pid: Number(pid), parent: value('PPid'), kb: value('RssAnon'), command }];
-        } catch {
-            return []; // it has ended meanwhile
-        }
-    });
+    const processes = readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .flatMap((pid) => {
+            try {
+                const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+                const value = (key) =>
+                    Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+                const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+                return [{ pid: Number(pid), parent: value('PPid'), kb: value('RssAnon'), command }];
+            } catch {
+                return []; // it has ended meanwhile
+            }
+        });
     const ours = new Set([process.pid]);
     for (let before = 0; before !== ours.size;) {
         before = ours.size;
         processes.filter((p) => ours.has(p.parent)).forEach((p) => ours.add(p.pid));
     }
-    const renderers = processes.filter((p) => ours.has(p.pid) && p.command.includes('--type=renderer'));
+    const renderers = processes.filter(
+        (p) => ours.has(p.pid) && p.command.includes('--type=renderer'),
+    );
     return Math.max(...renderers.map((p) => p.kb)) / 1000;
 }
 
@@ -75,13 +97,17 @@ async function load(shards) {
     })();
     let last;
     const error = await Stt.create({
-        model: { shards }, cache: false, signal: controller.signal,
+        model: { shards },
+        cache: false,
+        signal: controller.signal,
         onProgress: (progress) => {
             last = progress;
-            if (progress.loadedBytes === progress.totalBytes)
-                controller.abort();
+            if (progress.loadedBytes === progress.totalBytes) controller.abort();
         },
-    }).then((stt) => stt.close(), ({ code, message }) => ({ code, message }));
+    }).then(
+        (stt) => stt.close(),
+        ({ code, message }) => ({ code, message }),
+    );
     loading = false;
     await measure;
     return { last, error, peak: peak / 1e6 };
@@ -110,10 +136,13 @@ test('a large model in bounded memory', { skip: skip || small }, async (t) => {
     const { last, error, peak } = await page.evaluate(load, shards);
     clearInterval(timer);
     const seconds = (performance.now() - start) / 1000;
-    t.diagnostic(`${(manifest.bytes / 1e6).toFixed()} MB in ${seconds.toFixed(1)} s: JavaScript and ` +
-        `WebAssembly ${peak.toFixed(1)} MB, the page's process grew by ${(most - before).toFixed(1)} MB`);
+    const grown = most - before;
+    t.diagnostic(
+        `${(manifest.bytes / 1e6).toFixed()} MB in ${seconds.toFixed(1)} s: JavaScript and ` +
+            `WebAssembly ${peak.toFixed(1)} MB, the page's process grew by ${grown.toFixed(1)} MB`,
+    );
     assert.deepEqual([last.loadedBytes, last.receivedBytes], [manifest.bytes, manifest.bytes]);
     assert.ok(error === undefined || error.code === 'aborted', error?.message);
     assert.ok(peak > 1 && peak < LIMIT_MB, `${peak} MB`);
-    assert.ok(most - before < LIMIT_MB, `the process grew by ${most - before} MB`);
+    assert.ok(grown < LIMIT_MB, `the process grew by ${grown} MB`);
 });

@@ -33,7 +33,7 @@ function numbers(seed) {
     let state = seed;
     return (below) => {
         state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-        return Math.floor(state / 2 ** 32 * below);
+        return Math.floor((state / 2 ** 32) * below);
     };
 }
 
@@ -62,15 +62,16 @@ describe('sources', () => {
             const wanted = file.subarray(window.end, window.end + random(100));
             const room = window.room;
             assert.equal(window.push(wanted), Math.min(room, wanted.length));
-            if (window.room === 0 && random(20) === 0 && room < 500)
-                assert.ok(window.grow());
+            if (window.room === 0 && random(20) === 0 && room < 500) assert.ok(window.grow());
             const at = low + random(window.end - low + 1);
             const to = Buffer.alloc(1 + random(80));
             const n = window.read(at, to);
-            if (at === window.end)
-                assert.equal(n, -9);
+            if (at === window.end) assert.equal(n, -9);
             else
-                assert.deepEqual(to.subarray(0, n), file.subarray(at, Math.min(at + to.length, window.end)));
+                assert.deepEqual(
+                    to.subarray(0, n),
+                    file.subarray(at, Math.min(at + to.length, window.end)),
+                );
             low += random(window.end - low + 1);
             window.drop(low);
             assert.equal(window.read(low - 1, to), -2);
@@ -109,22 +110,36 @@ describe('sources', () => {
         const open = async (blobs) => (await openModel({ blobs }, {})).files;
         const [one] = await open([named('m.10', 'c'), named('m.9', 'b'), named('m.1', 'a')]);
         assert.deepEqual([one.path, read(one)], ['m.1', 'abc']);
-        const split = await open([named('m-00002-of-00002.gguf', 'y'), named('m-00001-of-00002.gguf', 'x')]);
-        assert.deepEqual(split.map((f) => [f.path, read(f)]),
-            [['m-00001-of-00002.gguf', 'x'], ['m-00002-of-00002.gguf', 'y']]);
+        const split = await open([
+            named('m-00002-of-00002.gguf', 'y'),
+            named('m-00001-of-00002.gguf', 'x'),
+        ]);
+        assert.deepEqual(
+            split.map((f) => [f.path, read(f)]),
+            [
+                ['m-00001-of-00002.gguf', 'x'],
+                ['m-00002-of-00002.gguf', 'y'],
+            ],
+        );
     });
 
     test('models are told by what was given', () => {
         const base = 'https://a/b/c.html';
         assert.deepEqual(normalizeModel('m.gguf', base), { urls: ['https://a/b/m.gguf'] });
-        assert.deepEqual(normalizeModel([new URL('https://x/1'), '/2'], base),
-            { urls: ['https://x/1', 'https://a/2'] });
+        assert.deepEqual(normalizeModel([new URL('https://x/1'), '/2'], base), {
+            urls: ['https://x/1', 'https://a/2'],
+        });
         const blob = new Blob(['x']);
         assert.deepEqual(normalizeModel(blob, base), { blobs: [{ blob, name: 'model.gguf' }] });
-        assert.deepEqual(normalizeModel({ stream: true, bytes: 5 }, base),
-            { stream: true, bytes: 5, rows: undefined });
-        assert.throws(() => normalizeModel({ stream: true, bytes: 5, shards: [{ bytes: 4 }] }, base),
-            { code: 'argument' });
+        assert.deepEqual(normalizeModel({ stream: true, bytes: 5 }, base), {
+            stream: true,
+            bytes: 5,
+            rows: undefined,
+        });
+        assert.throws(
+            () => normalizeModel({ stream: true, bytes: 5, shards: [{ bytes: 4 }] }, base),
+            { code: 'argument' },
+        );
     });
 });
 
@@ -135,8 +150,13 @@ describe('the resampler', () => {
         const block = from / 50;
         const output = [];
         for (let b = 0; b < 25; b++)
-            output.push(...resampler.process(Float32Array.from({ length: block }, (_, i) =>
-                Math.sin(2 * Math.PI * frequency * (b * block + i) / from))));
+            output.push(
+                ...resampler.process(
+                    Float32Array.from({ length: block }, (_, i) =>
+                        Math.sin((2 * Math.PI * frequency * (b * block + i)) / from),
+                    ),
+                ),
+            );
         assert.ok(Math.abs(output.length - 12000) <= 2, `${output.length} samples`);
         const middle = output.slice(3000, 9000);
         const power = middle.reduce((sum, x) => sum + x * x, 0) / middle.length;
@@ -156,8 +176,13 @@ describe('the resampler', () => {
 
 describe('formats', () => {
     const word = (text, start, end) => ({ text, start, end });
-    const words = [word('Hello', 0.5, 0.8), word('<there>', 0.9, 1.2), word('', 1.2, 1.2),
-        word('you', 3, 3.25), word('again', 3661.5)];
+    const words = [
+        word('Hello', 0.5, 0.8),
+        word('<there>', 0.9, 1.2),
+        word('', 1.2, 1.2),
+        word('you', 3, 3.25),
+        word('again', 3661.5),
+    ];
 
     test('text', () => {
         assert.equal(toText(words), 'Hello <there> you again\n');
@@ -166,25 +191,56 @@ describe('formats', () => {
     });
 
     test('SubRip', () => {
-        assert.equal(toSrt(words), [
-            '1', '00:00:00,500 --> 00:00:01,200', 'Hello <there>', '',
-            '2', '00:00:03,000 --> 00:00:03,250', 'you', '',
-            '3', '01:01:01,500 --> 01:01:01,700', 'again', ''].join('\n'));
+        assert.equal(
+            toSrt(words),
+            [
+                '1',
+                '00:00:00,500 --> 00:00:01,200',
+                'Hello <there>',
+                '',
+                '2',
+                '00:00:03,000 --> 00:00:03,250',
+                'you',
+                '',
+                '3',
+                '01:01:01,500 --> 01:01:01,700',
+                'again',
+                '',
+            ].join('\n'),
+        );
         assert.equal(toSrt([]), '');
     });
 
     test('WebVTT', () => {
-        assert.equal(toVtt(words), [
-            'WEBVTT', '', '00:00:00.500 --> 00:00:01.200', 'Hello <00:00:00.900>&lt;there&gt;', '',
-            '00:00:03.000 --> 00:00:03.250', 'you', '',
-            '01:01:01.500 --> 01:01:01.700', 'again', ''].join('\n'));
+        assert.equal(
+            toVtt(words),
+            [
+                'WEBVTT',
+                '',
+                '00:00:00.500 --> 00:00:01.200',
+                'Hello <00:00:00.900>&lt;there&gt;',
+                '',
+                '00:00:03.000 --> 00:00:03.250',
+                'you',
+                '',
+                '01:01:01.500 --> 01:01:01.700',
+                'again',
+                '',
+            ].join('\n'),
+        );
         assert.equal(toVtt([]), 'WEBVTT\n');
     });
 
     test('cues are short, do not overlap, and end with turns', () => {
-        const many = Array.from({ length: 300 }, (_, i) => word(`word${i}`, i * 0.3, i * 0.3 + 0.35));
-        const cues = toSrt(many, { turns: [10.1] }).trim().split('\n\n').map((cue) => cue.split('\n'));
-        const seconds = (text) => text.split(/[:,]/).reduce((sum, n, i) => sum + n * [3600, 60, 1, 1e-3][i], 0);
+        const many = Array.from({ length: 300 }, (_, i) =>
+            word(`word${i}`, i * 0.3, i * 0.3 + 0.35),
+        );
+        const cues = toSrt(many, { turns: [10.1] })
+            .trim()
+            .split('\n\n')
+            .map((cue) => cue.split('\n'));
+        const seconds = (text) =>
+            text.split(/[:,]/).reduce((sum, n, i) => sum + n * [3600, 60, 1, 1e-3][i], 0);
         const times = cues.map(([, line]) => line.split(' --> ').map(seconds));
         for (let i = 0; i < cues.length; i++) {
             assert.equal(cues[i][0], String(i + 1));
@@ -192,19 +248,28 @@ describe('formats', () => {
             assert.ok(times[i][1] > times[i][0] && times[i][1] - times[i][0] <= 6.001);
             assert.ok(i === 0 || times[i][0] >= times[i - 1][1]);
         }
-        assert.ok(times.some(([start]) => Math.abs(start - 10.2) < 1e-6), 'a cue begins with the turn');
-        assert.equal(cues.flatMap((cue) => cue.slice(2)).join(' '), many.map((w) => w.text).join(' '));
+        assert.ok(
+            times.some(([start]) => Math.abs(start - 10.2) < 1e-6),
+            'a cue begins with the turn',
+        );
+        assert.equal(
+            cues.flatMap((cue) => cue.slice(2)).join(' '),
+            many.map((w) => w.text).join(' '),
+        );
     });
 
     test('a word longer than two lines has a cue of its own', () => {
         const long = 'x'.repeat(200);
-        assert.equal(toSrt([word('a', 0, 1), word(long, 1, 2), word('b', 2, 3)]).match(/-->/g).length, 3);
+        assert.equal(
+            toSrt([word('a', 0, 1), word(long, 1, 2), word('b', 2, 3)]).match(/-->/g).length,
+            3,
+        );
     });
 });
 
 describe('shard.mjs', () => {
-    const run = (...args) => spawnSync(process.execPath, [inTree('tools/web/shard.mjs'), ...args],
-        { encoding: 'utf8' });
+    const run = (...args) =>
+        spawnSync(process.execPath, [inTree('tools/web/shard.mjs'), ...args], { encoding: 'utf8' });
     const path = join(scratch, 'my model.gguf');
     const out = join(scratch, 'out');
 
@@ -214,8 +279,10 @@ describe('shard.mjs', () => {
         writeFileSync(path, whole);
         assert.equal(run('--mib', '1', path, out).status, 0);
         const manifest = JSON.parse(readFileSync(join(out, 'manifest.json')));
-        assert.deepEqual([manifest.format, manifest.version, manifest.bytes],
-            ['stapes-shards', 1, whole.length]);
+        assert.deepEqual(
+            [manifest.format, manifest.version, manifest.bytes],
+            ['stapes-shards', 1, whole.length],
+        );
         const parts = manifest.shards.map(({ url, bytes, sha256 }) => {
             const part = readFileSync(join(out, decodeURIComponent(url)));
             assert.equal(part.length, bytes);
@@ -230,9 +297,13 @@ describe('shard.mjs', () => {
     });
 
     test('says what is wrong', () => {
-        const cases = [[[path], 2, /usage/], [['--mib', '0', path, out], 2, /--mib/],
-            [['--what', path, out], 2, /--what/], [[join(scratch, 'none'), out], 1, /none/],
-            [[inTree('VERSION'), out], 1, /VERSION: it is no GGUF/]];
+        const cases = [
+            [[path], 2, /usage/],
+            [['--mib', '0', path, out], 2, /--mib/],
+            [['--what', path, out], 2, /--what/],
+            [[join(scratch, 'none'), out], 1, /none/],
+            [[inTree('VERSION'), out], 1, /VERSION: it is no GGUF/],
+        ];
         for (const [args, status, text] of cases) {
             const result = run(...args);
             assert.equal(result.status, status, result.stderr);
@@ -244,26 +315,55 @@ describe('shard.mjs', () => {
 describe('the package', () => {
     const tsc = inTree('tests/web/node_modules/typescript/bin/tsc');
 
-    test('has types that hold',
-        { skip: existsSync(tsc) ? false : 'typescript is missing: third_party/install.sh test' }, () => {
-            const result = spawnSync(process.execPath, [tsc, '--noEmit', '--strict',
-                '--exactOptionalPropertyTypes', '--target', 'es2022', '--lib', 'es2022,dom',
-                '--module', 'nodenext', inTree('tests/web/fixtures/usage.ts')], { encoding: 'utf8' });
+    test(
+        'has types that hold',
+        { skip: existsSync(tsc) ? false : 'typescript is missing: third_party/install.sh test' },
+        () => {
+            const result = spawnSync(
+                process.execPath,
+                [
+                    tsc,
+                    '--noEmit',
+                    '--strict',
+                    '--exactOptionalPropertyTypes',
+                    '--target',
+                    'es2022',
+                    '--lib',
+                    'es2022,dom',
+                    '--module',
+                    'nodenext',
+                    inTree('tests/web/fixtures/usage.ts'),
+                ],
+                { encoding: 'utf8' },
+            );
             assert.equal(result.status, 0, result.stdout);
-        });
+        },
+    );
 
     const filesOf = (end) => readdirSync(PACKAGE).filter((name) => name.endsWith(end));
-    const size = (end) => filesOf(end)
-        .reduce((sum, name) => sum + readFileSync(join(PACKAGE, name)).length, 0);
+    const size = (end) =>
+        filesOf(end).reduce((sum, name) => sum + readFileSync(join(PACKAGE, name)).length, 0);
 
     test('is complete', () => {
         const files = filesOf('').sort();
-        assert.deepEqual(files,
-            [...readdirSync(inTree('tools/web/package')), 'stapes.wasm', 'gpu.js', 'LICENSE'].sort());
+        assert.deepEqual(
+            files,
+            [
+                ...readdirSync(inTree('tools/web/package')),
+                'stapes.wasm',
+                'gpu.js',
+                'LICENSE',
+            ].sort(),
+        );
         const manifest = JSON.parse(readFileSync(join(PACKAGE, 'package.json')));
         assert.equal(manifest.version, readFileSync(inTree('VERSION'), 'utf8').trim());
-        const packed = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'],
-            { cwd: PACKAGE, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+        const packed = JSON.parse(
+            execFileSync('npm', ['pack', '--dry-run', '--json'], {
+                cwd: PACKAGE,
+                encoding: 'utf8',
+                stdio: ['ignore', 'pipe', 'ignore'],
+            }),
+        );
         assert.deepEqual(packed[0].files.map((file) => file.path).sort(), files);
     });
 

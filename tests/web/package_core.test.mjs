@@ -13,11 +13,13 @@ import { sha256 } from '../../tools/web/package/shards.js';
 import { FakeEngine, FakeGpu } from './fixtures/fake_engine.mjs';
 
 const FRAME = 1920;
-const coded = (code, text = /./) => (error) => {
-    assert.equal(error.code, code, error.stack);
-    assert.match(error.message, text);
-    return true;
-};
+const coded =
+    (code, text = /./) =>
+    (error) => {
+        assert.equal(error.code, code, error.stack);
+        assert.match(error.message, text);
+        return true;
+    };
 const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 function model(bytes) {
@@ -30,20 +32,30 @@ const sumOf = (bytes) => bytes.reduce((sum, byte) => sum + byte, 0);
 
 /** A source that has everything at once. */
 function file(bytes) {
-    return { path: 'x.gguf', source: { size: bytes.length, received: bytes.length, error: null,
-        read: (at, to) => Buffer.from(bytes).copy(to, 0, at) } };
+    return {
+        path: 'x.gguf',
+        source: {
+            size: bytes.length,
+            received: bytes.length,
+            error: null,
+            read: (at, to) => Buffer.from(bytes).copy(to, 0, at),
+        },
+    };
 }
 
 function makeCore(engineOptions = {}) {
     const made = { events: [], gpu: new FakeGpu() };
     made.of = (type) => made.events.filter((event) => event[0] === type).map((event) => event[1]);
-    made.core = new Core({
-        module: null,
-        openDevice: async () => ({}),
-        makeGpu: () => made.gpu,
-        createEngine: async ({ gpu }) =>
-            (made.engine = new FakeEngine({ gpu, ...engineOptions })),
-    }, (type, detail) => made.events.push([type, detail]));
+    made.core = new Core(
+        {
+            module: null,
+            openDevice: async () => ({}),
+            makeGpu: () => made.gpu,
+            createEngine: async ({ gpu }) =>
+                (made.engine = new FakeEngine({ gpu, ...engineOptions })),
+        },
+        (type, detail) => made.events.push([type, detail]),
+    );
     return made;
 }
 
@@ -54,8 +66,11 @@ async function loaded(engineOptions) {
     return made;
 }
 
-const expected = (frames) => Array.from({ length: frames }, (_, i) => i).filter((i) => i % 10 === 3)
-    .map((i) => `w${i}`).join(' ');
+const expected = (frames) =>
+    Array.from({ length: frames }, (_, i) => i)
+        .filter((i) => i % 10 === 3)
+        .map((i) => `w${i}`)
+        .join(' ');
 
 describe('a model', () => {
     test('is loaded and described', async () => {
@@ -63,18 +78,25 @@ describe('a model', () => {
         assert.equal(engine.sum, sumOf(whole));
         assert.deepEqual([info.name, info.frameSamples, info.vadHeads], ['fake', 1920, 4]);
         const last = of('progress').at(-1);
-        assert.deepEqual([last.loadedBytes, last.receivedBytes, last.totalBytes],
-            [whole.length, whole.length, whole.length]);
+        assert.deepEqual(
+            [last.loadedBytes, last.receivedBytes, last.totalBytes],
+            [whole.length, whole.length, whole.length],
+        );
     });
 
     test('is appended, with back-pressure', async () => {
         const made = makeCore({ header: 3 << 20 });
         const whole = model(50 << 20);
-        const loading = made.core.load({ model: normalizeModel({ stream: true, bytes: whole.length }) });
+        const loading = made.core.load({
+            model: normalizeModel({ stream: true, bytes: whole.length }),
+        });
         let ahead = 0;
         for (let at = 0; at < whole.length; at += 5 << 20) {
             await made.core.append(whole.subarray(at, at + (5 << 20)), {});
-            ahead = Math.max(ahead, Math.min(at + (5 << 20), whole.length) - made.engine.loadedBytes);
+            ahead = Math.max(
+                ahead,
+                Math.min(at + (5 << 20), whole.length) - made.engine.loadedBytes,
+            );
         }
         await loading;
         assert.equal(made.engine.sum, sumOf(whole));
@@ -86,7 +108,9 @@ describe('a model', () => {
     test('may have a header larger than the window', async () => {
         const made = makeCore({ header: 20 << 20 });
         const whole = model(24 << 20);
-        const loading = made.core.load({ model: normalizeModel({ stream: true, bytes: whole.length }) });
+        const loading = made.core.load({
+            model: normalizeModel({ stream: true, bytes: whole.length }),
+        });
         await Promise.all([made.core.append(whole, {}), loading]);
         assert.equal(made.engine.sum, sumOf(whole));
     });
@@ -98,17 +122,21 @@ describe('a model', () => {
         const refused = assert.rejects(loading, coded('bad-model', /header/));
         const part = new Uint8Array(64 << 20);
         await assert.rejects(async () => {
-            for (let i = 0; i < 6; i++)
-                await made.core.append(part, {});
+            for (let i = 0; i < 6; i++) await made.core.append(part, {});
         }, coded('bad-model'));
         await refused;
     });
 
     test('is refused for what is in it, also if it is short', async () => {
-        for (const [bytes, text] of [[Buffer.alloc(5000), /no GGUF/], [model(500), /ends within/]]) {
+        for (const [bytes, text] of [
+            [Buffer.alloc(5000), /no GGUF/],
+            [model(500), /ends within/],
+        ]) {
             const made = makeCore();
-            await assert.rejects(made.core.load({ model: { files: [file(bytes)] } }),
-                coded('bad-model', text));
+            await assert.rejects(
+                made.core.load({ model: { files: [file(bytes)] } }),
+                coded('bad-model', text),
+            );
             assert.ok(made.engine.closed && made.gpu.destroyed);
         }
     });
@@ -116,11 +144,13 @@ describe('a model', () => {
     test('appended shards are checked', async () => {
         const whole = model(30000);
         const parts = [0, 1, 2].map((i) => whole.subarray(i * 10000, (i + 1) * 10000));
-        const shards = await Promise.all(parts.map(async (part) =>
-            ({ bytes: part.length, sha256: await sha256(part) })));
+        const shards = await Promise.all(
+            parts.map(async (part) => ({ bytes: part.length, sha256: await sha256(part) })),
+        );
         const made = makeCore();
         const loading = made.core.load({
-            model: normalizeModel({ stream: true, bytes: whole.length, shards }) });
+            model: normalizeModel({ stream: true, bytes: whole.length, shards }),
+        });
         const append = (bytes, shard) => made.core.append(bytes, shard);
         await assert.rejects(append(parts[1]), coded('out-of-order'));
         await assert.rejects(append(parts[0], { index: 1 }), coded('out-of-order'));
@@ -133,7 +163,9 @@ describe('a model', () => {
         assert.equal(made.engine.sum, sumOf(whole));
 
         const bare = makeCore();
-        const failing = bare.core.load({ model: normalizeModel({ stream: true, bytes: whole.length }) });
+        const failing = bare.core.load({
+            model: normalizeModel({ stream: true, bytes: whole.length }),
+        });
         const sha = await sha256(parts[1]);
         await assert.rejects(bare.core.append(parts[0], { sha256: sha }), coded('integrity'));
         bare.core.close();
@@ -143,20 +175,30 @@ describe('a model', () => {
     test('can be given up while it loads', async () => {
         const made = makeCore();
         const controller = new AbortController();
-        const loading = made.core.load({ model: normalizeModel({ stream: true, bytes: 1e6 }) },
-            controller.signal);
+        const loading = made.core.load(
+            { model: normalizeModel({ stream: true, bytes: 1e6 }) },
+            controller.signal,
+        );
         await made.core.append(model(1000), {});
-        const waiting = assert.rejects(made.core.append(randomBytes(32 << 20), {}), coded('argument'));
+        const waiting = assert.rejects(
+            made.core.append(randomBytes(32 << 20), {}),
+            coded('argument'),
+        );
         await waiting;
         controller.abort();
-        await assert.rejects(loading, (error) => error.name === 'AbortError' && error.code === 'aborted');
+        await assert.rejects(
+            loading,
+            (error) => error.name === 'AbortError' && error.code === 'aborted',
+        );
         await assert.rejects(made.core.append(model(10), {}), coded('aborted'));
         assert.ok(made.gpu.destroyed);
     });
 
     test('needs WebGPU and an adapter', async () => {
-        for (const [thrown, code] of [[Object.assign(new Error('none'), { code: 'no-webgpu' }),
-            'no-webgpu'], [new Error('refused'), 'no-adapter']]) {
+        for (const [thrown, code] of [
+            [Object.assign(new Error('none'), { code: 'no-webgpu' }), 'no-webgpu'],
+            [new Error('refused'), 'no-adapter'],
+        ]) {
             const core = new Core({ openDevice: () => Promise.reject(thrown) }, () => {});
             await assert.rejects(core.load({ model: { files: [file(model(10))] } }), coded(code));
         }
@@ -184,20 +226,25 @@ describe('a recording', () => {
         const { core, of } = await loaded();
         for (let round = 0; round < 2; round++) {
             const feeds = [];
-            for (let i = 0; i < 10; i++)
-                feeds.push(core.feed(new Float32Array(FRAME * 10)));
+            for (let i = 0; i < 10; i++) feeds.push(core.feed(new Float32Array(FRAME * 10)));
             const transcript = await core.flush();
             await Promise.all(feeds);
             assert.equal(transcript.text, expected(100));
             assert.equal(transcript.seconds, 8);
-            assert.deepEqual(transcript.turns.map((t) => Math.round(t / 0.08)), [25, 55, 85]);
+            assert.deepEqual(
+                transcript.turns.map((t) => Math.round(t / 0.08)),
+                [25, 55, 85],
+            );
             const [first] = transcript.words;
             assert.ok(Math.abs(first.start - 0.24) < 1e-9 && Math.abs(first.end - 0.32) < 1e-9);
         }
         assert.equal(of('word').length, 20);
         assert.equal(of('wordend').length, 20);
         assert.ok(of('wordend').every((word) => word.end > word.start));
-        assert.equal(of('frame').reduce((sum, frame) => sum + frame.frames, 0), 200);
+        assert.equal(
+            of('frame').reduce((sum, frame) => sum + frame.frames, 0),
+            200,
+        );
         assert.ok(of('frame').every(({ ms, rtf }) => ms >= 0 && Math.abs(rtf - ms / 80) < 1e-9));
     });
 
@@ -222,7 +269,9 @@ describe('a recording', () => {
         await core.feed(new Float32Array(FRAME * 60));
         const controller = new AbortController();
         const rejected = assert.rejects(
-            core.feed(new Float32Array(FRAME * 60), controller.signal), coded('aborted'));
+            core.feed(new Float32Array(FRAME * 60), controller.signal),
+            coded('aborted'),
+        );
         await soon();
         controller.abort();
         await rejected;
@@ -267,8 +316,7 @@ describe('a recording', () => {
         const waiting = [made.core.feed(new Float32Array(FRAME * 200)), made.core.flush()];
         await soon();
         made.gpu.lose('gone');
-        for (const promise of waiting)
-            await assert.rejects(promise, coded('device-lost', /gone/));
+        for (const promise of waiting) await assert.rejects(promise, coded('device-lost', /gone/));
         await assert.rejects(made.core.feed(new Float32Array(1)), coded('device-lost'));
         assert.throws(() => made.core.reset(), coded('device-lost'));
         assert.deepEqual(made.of('lost'), [{ reason: 'unknown', message: 'gone' }]);
@@ -322,10 +370,8 @@ class FakeWorker {
 describe('Stt', () => {
     const reply = (answers) => (message, post) => {
         const answer = answers[message.op];
-        if (answer instanceof Error)
-            post({ id: message.id, error: packError(answer) });
-        else if (answer !== undefined)
-            post({ id: message.id, value: answer });
+        if (answer instanceof Error) post({ id: message.id, error: packError(answer) });
+        else if (answer !== undefined) post({ id: message.id, value: answer });
     };
     const good = { load: { name: 'm' }, feed: null, reset: null, flush: { text: 'a b' } };
     const create = async (answers = good, options = {}) => {
@@ -334,7 +380,8 @@ describe('Stt', () => {
         const stt = await Stt.create({ model: 'http://x/m.gguf', ...options });
         return { stt, worker: FakeWorker.made.at(-1) };
     };
-    const tell = (worker, event, detail, epoch = 0) => worker.onmessage({ data: { event, detail, epoch } });
+    const tell = (worker, event, detail, epoch = 0) =>
+        worker.onmessage({ data: { event, detail, epoch } });
 
     test('opens a module worker of its own', async () => {
         const { stt, worker } = await create();
@@ -346,9 +393,16 @@ describe('Stt', () => {
     });
 
     test('says what is wrong with its arguments', async () => {
-        for (const options of [{}, { model: 7 }, { model: [] }, { model: { stream: true } },
-            { model: 'http://x/', kvType: 'f8' }, { model: ['http://x/', 5] }, { model: 'http://' },
-            { model: { shards: [{ url: 'http://x/' }] } }])
+        for (const options of [
+            {},
+            { model: 7 },
+            { model: [] },
+            { model: { stream: true } },
+            { model: 'http://x/', kvType: 'f8' },
+            { model: ['http://x/', 5] },
+            { model: 'http://' },
+            { model: { shards: [{ url: 'http://x/' }] } },
+        ])
             await assert.rejects(Stt.create(options), coded('argument'));
         const { stt } = await create();
         await assert.rejects(stt.feedAudio([1, 2]), coded('argument', /Float32Array/));
@@ -364,11 +418,15 @@ describe('Stt', () => {
     });
 
     test('fails to open with the code of the worker', async () => {
-        await assert.rejects(create({ load: new SttError('truncated', 'short') }),
-            coded('truncated', /short/));
+        await assert.rejects(
+            create({ load: new SttError('truncated', 'short') }),
+            coded('truncated', /short/),
+        );
         assert.ok(FakeWorker.made.at(-1).terminated);
-        await assert.rejects(create(good, { signal: AbortSignal.abort() }),
-            (error) => error.name === 'AbortError' && error.code === 'aborted');
+        await assert.rejects(
+            create(good, { signal: AbortSignal.abort() }),
+            (error) => error.name === 'AbortError' && error.code === 'aborted',
+        );
     });
 
     test('cancels by signal', async () => {
@@ -388,8 +446,7 @@ describe('Stt', () => {
         stt.addEventListener('word', ({ detail }) => heard.push(detail.text));
         const iterated = (async () => {
             const words = [];
-            for await (const word of stt.words())
-                words.push(word.text);
+            for await (const word of stt.words()) words.push(word.text);
             return words;
         })();
         await soon();
@@ -398,7 +455,13 @@ describe('Stt', () => {
             tell(worker, 'wordend', { text, start: 0, end: 1 });
         }
         assert.equal((await stt.flush()).text, 'a b');
-        assert.deepEqual([heard, await iterated], [['a', 'b'], ['a', 'b']]);
+        assert.deepEqual(
+            [heard, await iterated],
+            [
+                ['a', 'b'],
+                ['a', 'b'],
+            ],
+        );
         const controller = new AbortController();
         const aborted = stt.words({ signal: controller.signal }).next();
         controller.abort();
@@ -436,8 +499,7 @@ describe('Stt', () => {
             await soon();
             fail(worker);
             const [, code] = told.at(-1);
-            for (const promise of pending)
-                await assert.rejects(promise, coded(code));
+            for (const promise of pending) await assert.rejects(promise, coded(code));
             assert.ok(worker.terminated && ['device-lost', 'worker'].includes(code));
             await assert.rejects(stt.flush(), coded(code));
         }

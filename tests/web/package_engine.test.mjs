@@ -24,7 +24,7 @@ const STAPES = join(BUILD, 'tools/stapes');
 const PRESET = inTree('tests/goldens/stt-tiny');
 const RECORDING = join(PRESET, 'goldens/input.wav');
 
-const skip = await whyNoDawn() ?? false;
+const skip = (await whyNoDawn()) ?? false;
 const scratch = mkdtempSync(join(tmpdir(), 'stapes-'));
 const server = await new ShardServer().start();
 after(async () => {
@@ -40,39 +40,54 @@ function readSound() {
 
 /** What the desktop's program hears: words as in a transcript. */
 function desktopWords(model) {
-    const lines = execFileSync(STAPES,
+    const lines = execFileSync(
+        STAPES,
         ['transcribe', '--format', 'json', '--kv', 'f32', '-m', model, RECORDING],
-        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim().split('\n');
-    return lines.map((line) => JSON.parse(line)).filter((row) => row.type === 'word')
+        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    )
+        .trim()
+        .split('\n');
+    return lines
+        .map((line) => JSON.parse(line))
+        .filter((row) => row.type === 'word')
         .map(({ text, start, end }) => ({ text, start, end }));
 }
 
-const rounded = (words) => words.map(({ text, start, end }) =>
-    [text, start.toFixed(6), end.toFixed(6)]);
+const rounded = (words) =>
+    words.map(({ text, start, end }) => [text, start.toFixed(6), end.toFixed(6)]);
 
 async function openCore() {
     const dawn = await openDawn();
     const module = WebAssembly.compile(readFileSync(join(BUILD, 'web/package/stapes.wasm')));
     const opened = { events: [] };
-    opened.core = new Core({
-        module, delay: 2,
-        openDevice: async (options) => (opened.device = await openDevice(dawn, options)),
-        makeGpu: (device) => new Gpu(device),
-    }, (type, detail) => opened.events.push([type, detail]));
-    opened.of = (type) => opened.events.filter((event) => event[0] === type).map((event) => event[1]);
+    opened.core = new Core(
+        {
+            module,
+            delay: 2,
+            openDevice: async (options) => (opened.device = await openDevice(dawn, options)),
+            makeGpu: (device) => new Gpu(device),
+        },
+        (type, detail) => opened.events.push([type, detail]),
+    );
+    opened.of = (type) =>
+        opened.events.filter((event) => event[0] === type).map((event) => event[1]);
     return opened;
 }
 
 describe('the package with its engine', { skip }, () => {
     const model = join(scratch, 'stt-tiny.gguf');
-    const open = (bytes) => openCore().then(({ core }) => {
-        const loading = core.load({ model: normalizeModel({ stream: true, bytes: bytes.length }) });
-        return Promise.all([core.append(bytes, {}), loading]);
-    });
+    const open = (bytes) =>
+        openCore().then(({ core }) => {
+            const loading = core.load({
+                model: normalizeModel({ stream: true, bytes: bytes.length }),
+            });
+            return Promise.all([core.append(bytes, {}), loading]);
+        });
 
     test('hears what the desktop hears, from a server that breaks off', async () => {
         execFileSync(STAPES, ['quantize', '--quiet', PRESET, '-o', model, '--type', 'f32']);
-        const words = desktopWords(model); // before Dawn, which chooses the Vulkan driver of children
+        // Before Dawn, which chooses the Vulkan driver of children.
+        const words = desktopWords(model);
         assert.ok(words.length > 3);
         const { shards } = await shardFile(model, join(scratch, 'shards'), 1 << 20);
         assert.ok(shards.length > 2);
@@ -82,8 +97,10 @@ describe('the package with its engine', { skip }, () => {
 
         const opened = await openCore();
         const { core, of } = opened;
-        const info = await core.load({ kvType: 'f32',
-            model: normalizeModel(`${server.url}manifest.json`, server.url) });
+        const info = await core.load({
+            kvType: 'f32',
+            model: normalizeModel(`${server.url}manifest.json`, server.url),
+        });
         assert.equal(info.kind, 'stt');
         assert.equal(info.frameSamples, 1920);
         assert.equal(of('progress').at(-1).shards, shards.length);

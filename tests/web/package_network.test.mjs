@@ -17,11 +17,13 @@ globalThis.FileReaderSync = FakeFileReaderSync;
 
 const DELAY = 2; // ms
 const digest = (bytes) => createHash('sha256').update(bytes).digest('hex');
-const coded = (code, text = /./) => (error) => {
-    assert.equal(error.code, code, error.stack);
-    assert.match(error.message, text);
-    return true;
-};
+const coded =
+    (code, text = /./) =>
+    (error) => {
+        assert.equal(error.code, code, error.stack);
+        assert.match(error.message, text);
+        return true;
+    };
 
 let server;
 before(async () => {
@@ -42,8 +44,11 @@ function serve(count = 3, bytes = 300000, sha256 = true) {
     for (let i = 0; i < count; i++) {
         const part = whole.subarray(i * bytes, (i + 1) * bytes);
         server.files.set(`s${i}`, part);
-        shards.push({ url: `${server.url}s${i}`, bytes: part.length,
-            ...sha256 && { sha256: digest(part) } });
+        shards.push({
+            url: `${server.url}s${i}`,
+            bytes: part.length,
+            ...(sha256 && { sha256: digest(part) }),
+        });
     }
     return { whole, shards };
 }
@@ -81,22 +86,32 @@ async function load(shards, options = {}) {
 
 describe('a shard', () => {
     test('goes on where the connection broke', async () => {
-        const { shards: [shard] } = serve();
+        const {
+            shards: [shard],
+        } = serve();
         server.trouble = ({ number }) => (number < 3 ? { dropAfter: 50000 } : {});
         assert.deepEqual(await fetchAll(shard), server.files.get('s0'));
         const starts = server.starts('s0');
         assert.equal(starts.length, 4);
-        assert.ok(starts.every((from, i) => i === 0 || from > starts[i - 1]), String(starts));
+        assert.ok(
+            starts.every((from, i) => i === 0 || from > starts[i - 1]),
+            String(starts),
+        );
     });
 
     test('skips what it has where the server ignores Range', async () => {
-        const { shards: [shard] } = serve();
-        server.trouble = ({ number }) => (number === 0 ? { dropAfter: 50000 } : { ignoreRange: true });
+        const {
+            shards: [shard],
+        } = serve();
+        server.trouble = ({ number }) =>
+            number === 0 ? { dropAfter: 50000 } : { ignoreRange: true };
         assert.deepEqual(await fetchAll(shard), server.files.get('s0'));
     });
 
     test('survives answers of 503 and none of 404', async () => {
-        const { shards: [shard] } = serve();
+        const {
+            shards: [shard],
+        } = serve();
         server.trouble = ({ number }) => (number < 2 ? { status: 503 } : {});
         assert.deepEqual(await fetchAll(shard), server.files.get('s0'));
         server.trouble = () => ({ status: 404 });
@@ -106,14 +121,18 @@ describe('a shard', () => {
     });
 
     test('gives up after failures without a byte', async () => {
-        const { shards: [shard] } = serve();
+        const {
+            shards: [shard],
+        } = serve();
         server.trouble = () => ({ status: 500 });
         await assert.rejects(fetchAll(shard), coded('network', /HTTP 500/));
         assert.equal(server.requests.length, 7);
     });
 
     test('is told truncated or longer than announced', async () => {
-        const { shards: [shard] } = serve();
+        const {
+            shards: [shard],
+        } = serve();
         const { bytes } = shard;
         await assert.rejects(fetchAll({ ...shard, bytes: bytes + 1 }), coded('truncated', /s0/));
         await assert.rejects(fetchAll({ ...shard, bytes: bytes - 1 }), coded('integrity', /s0/));
@@ -123,20 +142,30 @@ describe('a shard', () => {
     });
 
     test('is aborted in the middle, and while it waits', { timeout: 10000 }, async () => {
-        const { shards: [shard] } = serve();
+        const {
+            shards: [shard],
+        } = serve();
         for (const trouble of [{ hang: true }, { status: 503 }]) {
             server.trouble = () => trouble;
             const controller = new AbortController();
             setTimeout(() => controller.abort(), 50);
             await assert.rejects(
-                fetchAll(shard, 0, { signal: controller.signal, delay: 60000 }), coded('aborted'));
+                fetchAll(shard, 0, { signal: controller.signal, delay: 60000 }),
+                coded('aborted'),
+            );
         }
     });
 
     test('is probed for its length and version', async () => {
-        const { shards: [shard] } = serve();
+        const {
+            shards: [shard],
+        } = serve();
         server.version = '"7"';
-        assert.deepEqual(await probe(shard.url, {}), { url: shard.url, bytes: shard.bytes, version: '"7"' });
+        assert.deepEqual(await probe(shard.url, {}), {
+            url: shard.url,
+            bytes: shard.bytes,
+            version: '"7"',
+        });
         server.trouble = ({ number }) => (number === 1 ? { status: 403 } : {}); // no HEAD
         assert.equal((await probe(shard.url, {})).bytes, shard.bytes);
         assert.equal(server.requests.at(-1).method, 'GET');
@@ -149,13 +178,14 @@ describe('shards without a cache', () => {
     test('arrive whole and in order', async () => {
         const { whole, shards } = serve(5);
         server.trouble = ({ name, number }) =>
-            (name === 's2' && number === 0 ? { dropAfter: 12345 } : {});
+            name === 's2' && number === 0 ? { dropAfter: 12345 } : {};
         assert.deepEqual(await load(shards), whole);
     });
 
     test('are fetched again when a hash is wrong, once', async () => {
         const { whole, shards } = serve();
-        server.trouble = ({ name, number }) => (name === 's1' && number === 0 ? { corrupt: 9 } : {});
+        server.trouble = ({ name, number }) =>
+            name === 's1' && number === 0 ? { corrupt: 9 } : {};
         assert.deepEqual(await load(shards), whole);
         server.trouble = ({ name }) => (name === 's1' ? { corrupt: 9 } : {});
         const source = new ShardSource(shards);
@@ -175,8 +205,7 @@ describe('shards without a cache', () => {
         const { shards } = serve(6, 4 << 20);
         const source = new ShardSource(shards);
         const running = new Download(shards, source, { delay: DELAY, cache: null }).run();
-        while (source.received < 16 << 20)
-            await source.arrived();
+        while (source.received < 16 << 20) await source.arrived();
         await new Promise((resolve) => setTimeout(resolve, 100));
         assert.equal(source.received, 16 << 20, 'the window is full');
         assert.ok(server.requests.length <= 5);
@@ -191,7 +220,11 @@ describe('shards in the cache', () => {
         browser = new FakeBrowser();
         cache = await ShardCache.open(browser);
     });
-    const names = () => browser.cached().map(([name]) => name).sort();
+    const names = () =>
+        browser
+            .cached()
+            .map(([name]) => name)
+            .sort();
 
     test('are not fetched a second time', async () => {
         const { whole, shards } = serve();
@@ -207,9 +240,12 @@ describe('shards in the cache', () => {
         const controller = new AbortController();
         const source = new ShardSource(shards);
         server.trouble = ({ name }) => (name === 's1' ? { hang: true } : {});
-        const download = new Download(shards, source, { delay: DELAY, cache,
+        const download = new Download(shards, source, {
+            delay: DELAY,
+            cache,
             signal: controller.signal,
-            onBytes: (i, bytes) => i === 1 && bytes >= 150000 && controller.abort() });
+            onBytes: (i, bytes) => i === 1 && bytes >= 150000 && controller.abort(),
+        });
         await assert.rejects(download.run(), coded('aborted'));
         assert.ok(names().includes(`${shards[1].sha256}.part`));
         server.trouble = () => ({});
@@ -245,7 +281,10 @@ describe('shards in the cache', () => {
         const { whole, shards } = serve(4);
         browser.quota = 500000;
         const told = [];
-        assert.deepEqual(await load(shards, { cache, log: (level, text) => told.push(text) }), whole);
+        assert.deepEqual(
+            await load(shards, { cache, log: (level, text) => told.push(text) }),
+            whole,
+        );
         assert.deepEqual(names(), [shards[0].sha256]);
         assert.match(told.join(), /cache is full/);
     });
@@ -254,8 +293,7 @@ describe('shards in the cache', () => {
         const { whole, shards } = serve();
         const both = await Promise.all([load(shards, { cache }), load(shards, { cache })]);
         assert.deepEqual(both, [whole, whole]);
-        for (const i of [0, 1, 2])
-            assert.deepEqual(server.starts(`s${i}`), [0]);
+        for (const i of [0, 1, 2]) assert.deepEqual(server.starts(`s${i}`), [0]);
     });
 
     test('without a hash are shown as they come, and kept by what the server says', async () => {
@@ -265,8 +303,7 @@ describe('shards in the cache', () => {
         const versioned = shards.map((s) => ({ ...s, version: '"1"' }));
         const download = new Download(versioned, source, { delay: 100, cache });
         const running = download.run();
-        while (source.received < 100000)
-            await source.arrived();
+        while (source.received < 100000) await source.arrived();
         const head = Buffer.alloc(100000);
         assert.equal(source.read(0, head), 100000);
         assert.deepEqual(head, whole.subarray(0, 100000));
@@ -276,7 +313,10 @@ describe('shards in the cache', () => {
         server.trouble = () => ({});
         assert.deepEqual(await load(versioned, { cache }), whole);
         assert.equal(server.requests.length, 0);
-        await load(versioned.map((s) => ({ ...s, version: '"2"' })), { cache });
+        await load(
+            versioned.map((s) => ({ ...s, version: '"2"' })),
+            { cache },
+        );
         assert.deepEqual(server.starts('s0'), [0]);
         await load(shards, { cache }); // a server that tells no version: never kept
         assert.equal(names().length, 2);
@@ -284,9 +324,11 @@ describe('shards in the cache', () => {
 
     test('are absent where the browser has no such file system, and can be cleared', async () => {
         assert.equal(await ShardCache.open({}), null);
-        const refuse = { getDirectory: async () => {
-            throw Object.assign(new Error('no'), { name: 'SecurityError' });
-        } };
+        const refuse = {
+            getDirectory: async () => {
+                throw Object.assign(new Error('no'), { name: 'SecurityError' });
+            },
+        };
         assert.equal(await ShardCache.open({ storage: refuse, locks: {} }), null);
         await load(serve().shards, { cache });
         assert.equal(names().length, 3);
@@ -297,14 +339,18 @@ describe('shards in the cache', () => {
 });
 
 describe('models', () => {
-    const open = (model) => openModel(normalizeModel(model, server.url), { delay: DELAY, cache: true });
-    const manifest = (value) => server.files.set('m/model.json', Buffer.from(JSON.stringify(value)));
+    const open = (model) =>
+        openModel(normalizeModel(model, server.url), { delay: DELAY, cache: true });
+    const manifest = (value) =>
+        server.files.set('m/model.json', Buffer.from(JSON.stringify(value)));
 
     test('are found through a manifest, whose URLs are relative to it', async () => {
         const { whole, shards } = serve();
         const rows = shards.map((s, i) => ({ ...s, url: `../s${i}` }));
         manifest({ format: 'stapes-shards', version: 1, bytes: whole.length, shards: rows });
-        const { files: [file] } = await open('m/model.json');
+        const {
+            files: [file],
+        } = await open('m/model.json');
         assert.equal(file.source.size, whole.length);
         const [, read] = await Promise.all([file.download.run(), readAll(file.source)]);
         assert.deepEqual(read, whole);
@@ -313,9 +359,13 @@ describe('models', () => {
     test('have manifests that are checked', async () => {
         const { whole, shards } = serve();
         const good = { format: 'stapes-shards', version: 1, bytes: whole.length, shards };
-        for (const [change, code] of [[{ format: 'x' }, 'bad-model'], [{ version: 2 }, 'bad-model'],
-            [{ bytes: 1 }, 'bad-model'], [{ shards: [] }, 'argument'],
-            [{ shards: [{ ...shards[0], sha256: 'beef' }] }, 'argument']]) {
+        for (const [change, code] of [
+            [{ format: 'x' }, 'bad-model'],
+            [{ version: 2 }, 'bad-model'],
+            [{ bytes: 1 }, 'bad-model'],
+            [{ shards: [] }, 'argument'],
+            [{ shards: [{ ...shards[0], sha256: 'beef' }] }, 'argument'],
+        ]) {
             manifest({ ...good, ...change });
             await assert.rejects(open('m/model.json'), coded(code, /model\.json/));
         }
@@ -326,9 +376,13 @@ describe('models', () => {
 
     test('are one file, or byte shards, by URL', async () => {
         const { whole, shards } = serve();
-        const { files: [one] } = await open(shards[1].url);
+        const {
+            files: [one],
+        } = await open(shards[1].url);
         assert.equal(one.source.size, shards[1].bytes);
-        const { files: [all] } = await open(shards.map((s) => s.url));
+        const {
+            files: [all],
+        } = await open(shards.map((s) => s.url));
         const [, read] = await Promise.all([all.download.run(), readAll(all.source)]);
         assert.deepEqual(read, whole);
     });
@@ -341,7 +395,12 @@ describe('models', () => {
         globalThis.navigator = { storage: browser.storage, locks: browser.locks };
         const { files } = await open('a%20b-00001-of-00002.gguf');
         delete globalThis.navigator;
-        assert.deepEqual(files.map((f) => [f.path, f.source.size]),
-            [['a b-00001-of-00002.gguf', 1000], ['a b-00002-of-00002.gguf', 2000]]);
+        assert.deepEqual(
+            files.map((f) => [f.path, f.source.size]),
+            [
+                ['a b-00001-of-00002.gguf', 1000],
+                ['a b-00002-of-00002.gguf', 2000],
+            ],
+        );
     });
 });

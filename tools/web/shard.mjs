@@ -27,8 +27,7 @@ async function writeShard(input, position, bytes, path) {
         while (done < bytes) {
             const want = Math.min(buffer.length, bytes - done);
             const { bytesRead } = await input.read(buffer, 0, want, position + done);
-            if (!bytesRead)
-                throw new Error(`it ended at ${position + done} while it was read`);
+            if (!bytesRead) throw new Error(`it ended at ${position + done} while it was read`);
             const part = buffer.subarray(0, bytesRead);
             hash.update(part);
             await output.writeFile(part);
@@ -44,8 +43,11 @@ async function writeShard(input, position, bytes, path) {
 /** Shards of an earlier run would only take room on the server. */
 async function removeOld(directory, name, keep) {
     for (const entry of await readdir(directory))
-        if (entry.startsWith(`${name}.`) && /^\d+$/.test(entry.slice(name.length + 1)) &&
-            !keep.has(entry))
+        if (
+            entry.startsWith(`${name}.`) &&
+            /^\d+$/.test(entry.slice(name.length + 1)) &&
+            !keep.has(entry)
+        )
             await rm(join(directory, entry));
 }
 
@@ -61,8 +63,7 @@ export async function shardFile(path, directory, shardBytes = 16 << 20) {
         const { size: bytes } = await input.stat();
         const magic = Buffer.alloc(4);
         await input.read(magic, 0, 4, 0);
-        if (magic.toString('latin1') !== 'GGUF')
-            throw new Error('it is no GGUF file');
+        if (magic.toString('latin1') !== 'GGUF') throw new Error('it is no GGUF file');
         await mkdir(directory, { recursive: true });
         const name = basename(path);
         const count = Math.ceil(bytes / shardBytes);
@@ -72,11 +73,10 @@ export async function shardFile(path, directory, shardBytes = 16 << 20) {
             const url = `${name}.${String(i).padStart(width, '0')}`;
             const start = i * shardBytes;
             const part = Math.min(shardBytes, bytes - start);
-            shards.push({ url, ...await writeShard(input, start, part, join(directory, url)) });
+            shards.push({ url, ...(await writeShard(input, start, part, join(directory, url))) });
         }
         await removeOld(directory, name, new Set(shards.map((shard) => shard.url)));
-        for (const shard of shards)
-            shard.url = encodeURIComponent(shard.url);
+        for (const shard of shards) shard.url = encodeURIComponent(shard.url);
         const manifest = { format: 'stapes-shards', version: 1, bytes, shards };
         await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n');
         return manifest;
@@ -90,11 +90,11 @@ export async function shardFile(path, directory, shardBytes = 16 << 20) {
 function readArguments() {
     try {
         const { values, positionals } = parseArgs({
-            allowPositionals: true, options: { mib: { type: 'string', default: '16' } },
+            allowPositionals: true,
+            options: { mib: { type: 'string', default: '16' } },
         });
         const mib = Number(values.mib);
-        if (positionals.length !== 2)
-            throw new UsageError('a model and a directory are wanted');
+        if (positionals.length !== 2) throw new UsageError('a model and a directory are wanted');
         if (!Number.isInteger(mib) || mib < 1 || mib > 2047)
             throw new UsageError(`--mib is a whole number from 1 to 2047, not ${values.mib}`);
         return { positionals, shardBytes: mib << 20 };
@@ -110,11 +110,9 @@ async function main() {
         console.error(`${positionals[1]}/manifest.json: ${shards.length} shards, ${bytes} bytes`);
     } catch (error) {
         console.error(`shard.mjs: ${error.message}`);
-        if (error instanceof UsageError)
-            console.error(USAGE);
+        if (error instanceof UsageError) console.error(USAGE);
         process.exitCode = error instanceof UsageError ? 2 : 1;
     }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-    await main();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -34,8 +34,7 @@ class Partial {
         try {
             return this.#access.write(bytes, { at: this.size }) === bytes.length;
         } catch (error) {
-            if (error.name === 'QuotaExceededError')
-                return false;
+            if (error.name === 'QuotaExceededError') return false;
             throw error;
         }
     }
@@ -74,16 +73,23 @@ export class ShardCache {
 
     /** Null where this browser, or this window of it, keeps nothing. */
     static async open({ storage, locks } = globalThis.navigator ?? {}) {
-        if (!storage?.getDirectory || !locks)
-            return null;
+        if (!storage?.getDirectory || !locks) return null;
         try {
             const root = await storage.getDirectory();
-            return new ShardCache(await root.getDirectoryHandle(DIRECTORY, { create: true }), locks);
+            return new ShardCache(
+                await root.getDirectoryHandle(DIRECTORY, { create: true }),
+                locks,
+            );
         } catch (error) {
-            if (error.name === 'SecurityError' || error.name === 'NotAllowedError' ||
-                error.name === 'InvalidStateError')
+            if (
+                error.name === 'SecurityError' ||
+                error.name === 'NotAllowedError' ||
+                error.name === 'InvalidStateError'
+            )
                 return null;
-            throw new SttError('io', `The cache cannot be opened: ${error.message}`, { cause: error });
+            throw new SttError('io', `The cache cannot be opened: ${error.message}`, {
+                cause: error,
+            });
         }
     }
 
@@ -93,8 +99,9 @@ export class ShardCache {
             await root.removeEntry(DIRECTORY, { recursive: true });
         } catch (error) {
             if (error.name !== 'NotFoundError')
-                throw new SttError('io', `The cache cannot be emptied: ${error.message}`,
-                    { cause: error });
+                throw new SttError('io', `The cache cannot be emptied: ${error.message}`, {
+                    cause: error,
+                });
         }
     }
 
@@ -107,12 +114,10 @@ export class ShardCache {
     async find(name, bytes) {
         try {
             const file = await (await this.#directory.getFileHandle(name)).getFile();
-            if (file.size === bytes)
-                return file;
+            if (file.size === bytes) return file;
             await this.#directory.removeEntry(name);
         } catch (error) {
-            if (error.name !== 'NotFoundError')
-                throw error;
+            if (error.name !== 'NotFoundError') throw error;
         }
         return null;
     }

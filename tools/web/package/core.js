@@ -32,8 +32,7 @@ class Meter {
     /** @param done frames since the model was loaded: {ms, rtf, frames} of the new ones, or null */
     advance(done) {
         const frames = done - this.#done;
-        if (frames <= 0)
-            return null;
+        if (frames <= 0) return null;
         const now = performance.now();
         const ms = (now - this.#since) / frames;
         this.#since = now;
@@ -58,8 +57,8 @@ export class Core {
     #meter = null;
 
     /**
-     * @param platform {module: WebAssembly.Module or a promise of it, openDevice(options) -> device,
-     *     makeGpu(device) -> Gpu of gpu.js, fetch?, delay?: ms before the first retry,
+     * @param platform {module: WebAssembly.Module or a promise of it, openDevice(options) ->
+     *     device, makeGpu(device) -> Gpu of gpu.js, fetch?, delay?: ms before the first retry,
      *     createEngine?: in place of Engine.create}
      * @param emit (type, detail): 'word', 'wordend', 'turnend', 'progress', 'frame', 'log', 'lost',
      *     'error' (detail of the last: packError's)
@@ -79,10 +78,8 @@ export class Core {
             signal?.throwIfAborted();
             return await this.#load(options, signal);
         } catch (error) {
-            if (signal?.aborted)
-                this.#release(abortError(signal));
-            else
-                this.#fail(error);
+            if (signal?.aborted) this.#release(abortError(signal));
+            else this.#fail(error);
             throw this.#failure;
         }
     }
@@ -91,8 +88,13 @@ export class Core {
         const started = performance.now();
         const log = (level, message) => this.#emit('log', { level, message });
         const { fetch, delay, makeGpu, module, createEngine = Engine.create } = this.#platform;
-        this.#loader = new Loader({ signal, fetch, delay, log,
-            progress: (detail) => this.#emit('progress', detail) });
+        this.#loader = new Loader({
+            signal,
+            fetch,
+            delay,
+            log,
+            progress: (detail) => this.#emit('progress', detail),
+        });
         this.#opened = this.#loader.open(options.model, options.cache ?? true);
         this.#opened.catch(() => {}); // awaited below, after the device
         const device = await this.#openDevice(options.device ?? {});
@@ -126,17 +128,22 @@ export class Core {
     #describe(loadSeconds) {
         const info = this.#engine.info();
         return {
-            name: info.name, kind: info.kind, device: info.device,
-            frameSamples: info.frame_samples, vadHeads: info.vad_heads,
-            audioDelaySeconds: info.audio_delay_seconds, textCard: info.text_card,
-            codebooks: info.codebooks, deviceBytes: info.device_bytes, loadSeconds,
+            name: info.name,
+            kind: info.kind,
+            device: info.device,
+            frameSamples: info.frame_samples,
+            vadHeads: info.vad_heads,
+            audioDelaySeconds: info.audio_delay_seconds,
+            textCard: info.text_card,
+            codebooks: info.codebooks,
+            deviceBytes: info.device_bytes,
+            loadSeconds,
         };
     }
 
     /** Throws what ended it. */
     #alive() {
-        if (this.#failure)
-            throw this.#failure;
+        if (this.#failure) throw this.#failure;
     }
 
     #loaded() {
@@ -157,15 +164,19 @@ export class Core {
             await this.#opened;
             if (!this.#loader?.appender)
                 throw new SttError('argument', 'The model is not opened as {stream: true}.');
-            await Promise.race([this.#loader.appender.append(bytes, shard, signal),
-                this.#loader.ended]);
+            await Promise.race([
+                this.#loader.appender.append(bytes, shard, signal),
+                this.#loader.ended,
+            ]);
         } catch (error) {
             throw this.#failure ?? (signal?.aborted ? abortError(signal) : toSttError(error));
         }
         this.#alive();
     }
 
-    /** See Stt.feedAudio. The samples are not copied: they are the core's until the promise ends. */
+    /**
+     * See Stt.feedAudio. The samples are not copied: they are the core's until the promise ends.
+     */
     feed(samples, signal) {
         return this.#enqueue({ samples, at: 0, signal });
     }
@@ -177,8 +188,7 @@ export class Core {
 
     async #enqueue(item) {
         this.#loaded();
-        if (item.signal?.aborted)
-            throw abortError(item.signal);
+        if (item.signal?.aborted) throw abortError(item.signal);
         const done = deferred();
         this.#queue.push({ ...item, done });
         const abort = () => this.#drop(done, abortError(item.signal));
@@ -207,10 +217,8 @@ export class Core {
             this.#fail(error);
         }
         for (const { flush, done } of dropped) {
-            if (flush)
-                done.reject(new SttError('aborted', 'reset() was called.'));
-            else
-                done.resolve();
+            if (flush) done.reject(new SttError('aborted', 'reset() was called.'));
+            else done.resolve();
         }
         this.#alive();
         this.#meter = new Meter(this.#ticks());
@@ -243,14 +251,12 @@ export class Core {
                 return;
             }
             const measured = this.#meter.advance(this.#ticks());
-            if (measured)
-                this.#emit('frame', measured);
+            if (measured) this.#emit('frame', measured);
             if (this.#engine.busy === 0) {
                 await this.#wake.promise;
                 continue;
             }
-            if (idle)
-                this.#meter.begin();
+            if (idle) this.#meter.begin();
             await Promise.race([this.#wake.promise, this.#gpu.progress()]);
         }
     }
@@ -261,8 +267,7 @@ export class Core {
         this.#engine.run();
         for (let event; (event = this.#engine.poll(this.#stream)); moved = true) {
             this.#recording.add(event);
-            if (event.type === 'end')
-                this.#deliver();
+            if (event.type === 'end') this.#deliver();
         }
         return moved;
     }
@@ -272,8 +277,7 @@ export class Core {
         for (let item; (item = this.#queue[0]) && !item.flush;) {
             const taken = this.#offer(item);
             moved ||= taken > 0;
-            if (item.at < item.samples.length)
-                return moved;
+            if (item.at < item.samples.length) return moved;
             this.#queue.shift();
             item.done.resolve();
         }
@@ -292,8 +296,7 @@ export class Core {
             this.#recording.samples += taken;
             return taken;
         } catch (error) {
-            if (error.code !== 'argument')
-                throw error;
+            if (error.code !== 'argument') throw error;
             item.at = item.samples.length;
             item.done.reject(error);
             return 0;
@@ -314,26 +317,23 @@ export class Core {
     }
 
     #fail(error, reason = 'unknown') {
-        if (this.#failure)
-            return;
+        if (this.#failure) return;
         this.#release(toSttError(error));
         const { code, message } = packError(this.#failure);
-        if (code === 'device-lost')
-            this.#emit('lost', { reason, message });
+        if (code === 'device-lost') this.#emit('lost', { reason, message });
         this.#emit('error', { code, message });
     }
 
     #release(error) {
-        if (this.#failure)
-            return;
+        if (this.#failure) return;
         this.#failure = error;
         this.#loader?.stop(error);
-        for (const { done } of this.#queue.splice(0))
-            done.reject(error);
+        for (const { done } of this.#queue.splice(0)) done.reject(error);
         this.#wake.resolve();
         try {
             this.#engine?.close();
-        } catch (cause) { // a module that trapped cannot clean up: its instance goes as a whole
+        } catch (cause) {
+            // a module that trapped cannot clean up: its instance goes as a whole
             this.#emit('log', { level: 'warning', message: `closing: ${cause.message}` });
         }
         this.#gpu?.destroy();

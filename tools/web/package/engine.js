@@ -28,8 +28,7 @@ export class Engine {
         engine.files = new Files(memory);
         const hear = (level, text, length) => {
             const message = new TextDecoder().decode(new Uint8Array(memory(), text, length));
-            if (level === 0)
-                engine.#lastError = message;
+            if (level === 0) engine.#lastError = message;
             log(LEVELS[level] ?? 'debug', message);
         };
         const instance = await WebAssembly.instantiate(module, {
@@ -42,7 +41,8 @@ export class Engine {
         gpu.attach(instance);
         instance.exports._initialize?.();
         engine.#staging = engine.#check(
-            instance.exports.engine_alloc(4 * Math.max(FEED_SAMPLES, FEED_CODES)) || Status.MEMORY);
+            instance.exports.engine_alloc(4 * Math.max(FEED_SAMPLES, FEED_CODES)) || Status.MEMORY,
+        );
         return engine;
     }
 
@@ -53,15 +53,13 @@ export class Engine {
 
     /** The error of a status, with what the engine said last. */
     #error(status) {
-        if (status !== Status.IO)
-            return statusError(status, this.#lastError);
+        if (status !== Status.IO) return statusError(status, this.#lastError);
         // A source that can be read but ends too early has no error of its own.
         return this.files.error ?? new SttError('truncated', this.#lastError);
     }
 
     #check(status) {
-        if (status < 0)
-            throw this.#error(status);
+        if (status < 0) throw this.#error(status);
         return status;
     }
 
@@ -75,8 +73,18 @@ export class Engine {
         this.#lastError = '';
         return this.#withText(path, (pathAt, pathBytes) =>
             this.#withText(kernels, (kernelsAt, kernelsBytes) =>
-                this.#advance(this.#exports.engine_open(pathAt, pathBytes, slots,
-                    KV_TYPES[kvType] ?? 0, kernelsAt, kernelsBytes))));
+                this.#advance(
+                    this.#exports.engine_open(
+                        pathAt,
+                        pathBytes,
+                        slots,
+                        KV_TYPES[kvType] ?? 0,
+                        kernelsAt,
+                        kernelsBytes,
+                    ),
+                ),
+            ),
+        );
     }
 
     /** One step of moving the weights. */
@@ -105,24 +113,30 @@ export class Engine {
     }
 
     /**
-     * @param options {trace: also events of steps, padFrames, prefixFrames: silence behind and before
-     *     the sound, in frames: 0 as the model wants it, -1 none}
+     * @param options {trace: also events of steps, padFrames, prefixFrames: silence behind and
+     *     before the sound, in frames: 0 as the model wants it, -1 none}
      */
     createStream({ trace = false, padFrames = 0, prefixFrames = 0 } = {}) {
-        return this.#check(this.#exports.engine_stream_create(Number(trace), padFrames, prefixFrames));
+        return this.#check(
+            this.#exports.engine_stream_create(Number(trace), padFrames, prefixFrames),
+        );
     }
 
     /** Samples taken: fewer than given where the queue is full. */
     feed(stream, samples) {
         return this.#feed(samples, 1, FEED_SAMPLES, Float32Array, (at, n) =>
-            this.#exports.engine_feed(stream, at, n));
+            this.#exports.engine_feed(stream, at, n),
+        );
     }
 
     /** Frames of codes taken; `codes` is [frames][codebooks]. */
     feedCodes(stream, codes, codebooks) {
-        const most = FEED_CODES - FEED_CODES % codebooks;
-        return this.#feed(codes, codebooks, most, Int32Array, (at, n) =>
-            this.#exports.engine_feed_codes(stream, at, n)) / codebooks;
+        const most = FEED_CODES - (FEED_CODES % codebooks);
+        return (
+            this.#feed(codes, codebooks, most, Int32Array, (at, n) =>
+                this.#exports.engine_feed_codes(stream, at, n),
+            ) / codebooks
+        );
     }
 
     #feed(values, unit, most, Type, call) {
@@ -132,8 +146,7 @@ export class Engine {
             new Type(this.#exports.memory.buffer, this.#staging, part.length).set(part);
             const taken = unit * this.#check(call(this.#staging, part.length / unit));
             done += taken;
-            if (taken < part.length)
-                break;
+            if (taken < part.length) break;
         }
         return done;
     }
@@ -170,11 +183,15 @@ export class Engine {
         const { buffer } = this.#exports.memory;
         const view = new DataView(buffer, at);
         const u32 = (offset) => view.getUint32(offset, true);
-        const array = (Type, offset) => new Type(buffer.slice(u32(offset + 4),
-            u32(offset + 4) + 4 * u32(offset)));
+        const array = (Type, offset) =>
+            new Type(buffer.slice(u32(offset + 4), u32(offset + 4) + 4 * u32(offset)));
         const type = EVENTS[u32(0)];
-        const event = { type, step: u32(4), start: view.getFloat64(8, true),
-            end: view.getFloat64(16, true) };
+        const event = {
+            type,
+            step: u32(4),
+            start: view.getFloat64(8, true),
+            end: view.getFloat64(16, true),
+        };
         if (type === 'word') {
             event.text = new TextDecoder().decode(new Uint8Array(buffer, u32(24), u32(28)));
             event.tokens = array(Uint32Array, 64);
@@ -194,11 +211,9 @@ export class Engine {
 
     #withText(text, call) {
         const bytes = new TextEncoder().encode(text);
-        if (!bytes.length)
-            return call(0, 0);
+        if (!bytes.length) return call(0, 0);
         const at = this.#exports.engine_alloc(bytes.length);
-        if (!at)
-            throw statusError(Status.MEMORY, 'out of memory');
+        if (!at) throw statusError(Status.MEMORY, 'out of memory');
         new Uint8Array(this.#exports.memory.buffer, at, bytes.length).set(bytes);
         try {
             return call(at, bytes.length);

@@ -45,8 +45,7 @@ export function abortError(signal) {
 
 /** An error of whatever kind as an SttError; those that have a code keep it. */
 export function toSttError(error, code = 'worker') {
-    if (error instanceof SttError)
-        return error;
+    if (error instanceof SttError) return error;
     return new SttError(code, error?.message || String(error), { cause: error });
 }
 

@@ -32,10 +32,8 @@ class Patience {
 
     /** After a failure: waits, or throws it where there is no hope. */
     async wait(error, progress) {
-        if (this.signal?.aborted)
-            throw abortError(this.signal);
-        if (error instanceof SttError)
-            throw error;
+        if (this.signal?.aborted) throw abortError(this.signal);
+        if (error instanceof SttError) throw error;
         this.#failures = progress ? 1 : this.#failures + 1;
         if (this.#failures > RETRIES)
             throw new SttError('network', `${this.url}: ${error.message}`, { cause: error });
@@ -45,9 +43,8 @@ class Patience {
 }
 
 async function request(url, { fetch = globalThis.fetch, signal, noStore }, init) {
-    const response = await fetch(url, { signal, ...noStore && { cache: 'no-store' }, ...init });
-    if (response.ok || response.status === 416)
-        return response;
+    const response = await fetch(url, { signal, ...(noStore && { cache: 'no-store' }), ...init });
+    if (response.ok || response.status === 416) return response;
     await response.body?.cancel();
     const message = `HTTP ${response.status} ${response.statusText}`.trim();
     if (response.status < 500 && !RETRIED.includes(response.status))
@@ -73,18 +70,19 @@ function checkLength({ url, bytes }, response) {
 
 /** The body from offset `from` on, also where the server ignores the Range. */
 async function* body(shard, from, options) {
-    const response = await request(shard.url, options,
-        from ? { headers: { Range: `bytes=${from}-` } } : {});
+    const response = await request(
+        shard.url,
+        options,
+        from ? { headers: { Range: `bytes=${from}-` } } : {},
+    );
     checkLength(shard, response);
     let skip = response.status === 206 ? 0 : from;
     const reader = response.body.getReader();
     try {
         for (;;) {
             const { done, value } = await reader.read();
-            if (done)
-                return;
-            if (value.length > skip)
-                yield value.subarray(skip);
+            if (done) return;
+            if (value.length > skip) yield value.subarray(skip);
             skip = Math.max(0, skip - value.length);
         }
     } finally {
@@ -105,14 +103,18 @@ export async function* fetchShard(shard, from, options) {
             for await (const bytes of body(shard, at, options)) {
                 at += bytes.length;
                 if (at > shard.bytes)
-                    throw new SttError('integrity',
-                        `${shard.url} has more than ${shard.bytes} bytes.`);
+                    throw new SttError(
+                        'integrity',
+                        `${shard.url} has more than ${shard.bytes} bytes.`,
+                    );
                 yield bytes;
             }
             if (at === before)
-                throw new SttError('truncated', `${shard.url} ends at ${at} of ${shard.bytes} bytes.`);
-            if (at < shard.bytes)
-                throw new Error(`ends at ${at} of ${shard.bytes} bytes`);
+                throw new SttError(
+                    'truncated',
+                    `${shard.url} ends at ${at} of ${shard.bytes} bytes.`,
+                );
+            if (at < shard.bytes) throw new Error(`ends at ${at} of ${shard.bytes} bytes`);
         } catch (error) {
             await patience.wait(error, at > before);
         }
@@ -140,20 +142,24 @@ export async function fetchJson(url, options) {
     }
 }
 
-/** {url, bytes, version}: version changes when the file does; null where the server tells nothing. */
+/**
+ * {url, bytes, version}: version changes when the file does; null where the server tells nothing.
+ */
 export async function probe(url, options) {
     const response = await persist(url, options, async () => {
         const head = await fetchHead(url, options);
-        if (head && lengthOf(head) >= 0)
-            return head;
+        if (head && lengthOf(head) >= 0) return head;
         const first = await request(url, options, { headers: { Range: 'bytes=0-0' } });
         await first.body?.cancel();
         return first;
     });
     const bytes = lengthOf(response);
     if (!(bytes > 0))
-        throw new SttError('network', `${url}: the server does not tell how long the file is; ` +
-            'a manifest of shards would.');
+        throw new SttError(
+            'network',
+            `${url}: the server does not tell how long the file is; ` +
+                'a manifest of shards would.',
+        );
     const { headers } = response;
     return { url, bytes, version: headers.get('ETag') ?? headers.get('Last-Modified') };
 }
@@ -163,8 +169,7 @@ async function fetchHead(url, options) {
     try {
         return await request(url, options, { method: 'HEAD' });
     } catch (error) {
-        if (error instanceof SttError)
-            return null;
+        if (error instanceof SttError) return null;
         throw error;
     }
 }

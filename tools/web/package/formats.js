@@ -5,8 +5,7 @@ const endOf = (words, i) => words[i].end ?? words[i + 1]?.start ?? words[i].star
 /** Index of the turn that a word belongs to. */
 function turnOf(word, turns) {
     let turn = 0;
-    while (turn < turns.length && turns[turn] <= word.start)
-        turn++;
+    while (turn < turns.length && turns[turn] <= word.start) turn++;
     return turn;
 }
 
@@ -14,11 +13,9 @@ export function toText(words, { turns = [] } = {}) {
     const lines = [];
     let last = -1;
     for (const word of words) {
-        if (!word.text)
-            continue;
+        if (!word.text) continue;
         const turn = turnOf(word, turns);
-        if (turn !== last)
-            lines.push([]);
+        if (turn !== last) lines.push([]);
         lines.at(-1).push(word.text);
         last = turn;
     }
@@ -30,8 +27,7 @@ function wrap(words, lineLength) {
     const lines = [[]];
     let length = 0;
     for (const word of words) {
-        if (word.text.length > lineLength)
-            return null;
+        if (word.text.length > lineLength) return null;
         if (length && length + 1 + word.text.length > lineLength) {
             lines.push([]);
             length = 0;
@@ -47,14 +43,16 @@ function cuesOf(words, { lineLength = 42, seconds = 6, pause = 1, turns = [] } =
     const cues = [];
     let cue = null;
     words.forEach((word, i) => {
-        if (!word.text)
-            return;
+        if (!word.text) return;
         const end = Math.max(word.start, endOf(words, i));
         const turn = turnOf(word, turns);
-        const fits = cue && cue.turn === turn && word.start - cue.end <= pause &&
-            end - cue.start <= seconds && wrap([...cue.words, word], lineLength);
-        if (!fits)
-            cues.push(cue = { start: word.start, turn, words: [] });
+        const fits =
+            cue &&
+            cue.turn === turn &&
+            word.start - cue.end <= pause &&
+            end - cue.start <= seconds &&
+            wrap([...cue.words, word], lineLength);
+        if (!fits) cues.push((cue = { start: word.start, turn, words: [] }));
         cue.words.push(word);
         cue.end = end;
         cue.lines = wrap(cue.words, lineLength) ?? [cue.words];
@@ -68,8 +66,10 @@ const SHORTEST = 0.2;
 function stamp(seconds, comma) {
     const ms = Math.max(0, Math.round(seconds * 1000));
     const part = (value, width) => String(value).padStart(width, '0');
-    return `${part(Math.floor(ms / 3600000), 2)}:${part(Math.floor(ms / 60000) % 60, 2)}:` +
-        `${part(Math.floor(ms / 1000) % 60, 2)}${comma}${part(ms % 1000, 3)}`;
+    return (
+        `${part(Math.floor(ms / 3600000), 2)}:${part(Math.floor(ms / 60000) % 60, 2)}:` +
+        `${part(Math.floor(ms / 1000) % 60, 2)}${comma}${part(ms % 1000, 3)}`
+    );
 }
 
 /** Cues with times that do not overlap and last a moment at least. */
@@ -84,10 +84,14 @@ function timedCues(words, options) {
 }
 
 export function toSrt(words, options) {
-    return timedCues(words, options).map((cue, i) => {
-        const text = cue.lines.map((line) => line.map((word) => word.text).join(' ')).join('\n');
-        return `${i + 1}\n${stamp(cue.start, ',')} --> ${stamp(cue.end, ',')}\n${text}\n`;
-    }).join('\n');
+    return timedCues(words, options)
+        .map((cue, i) => {
+            const text = cue.lines
+                .map((line) => line.map((word) => word.text).join(' '))
+                .join('\n');
+            return `${i + 1}\n${stamp(cue.start, ',')} --> ${stamp(cue.end, ',')}\n${text}\n`;
+        })
+        .join('\n');
 }
 
 const escapeVtt = (text) =>

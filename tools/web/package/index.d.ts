@@ -85,13 +85,7 @@ export interface AppendedModel {
  * - `{stream: true, bytes}`.
  */
 export type ModelSource =
-    | string
-    | URL
-    | (string | URL)[]
-    | Blob
-    | Blob[]
-    | { shards: Shard[] }
-    | AppendedModel;
+    string | URL | (string | URL)[] | Blob | Blob[] | { shards: Shard[] } | AppendedModel;
 
 export interface Progress {
     /** Bytes of the file that the GPU has got. */
@@ -111,7 +105,9 @@ export interface SttOptions {
         /** Take a software adapter even where there is a GPU. */
         forceFallbackAdapter?: boolean;
     };
-    /** Forms of kernels: 'plain', 'workgroup', 'subgroup', 'integer'. Default: the best there is. */
+    /**
+     * Forms of kernels: 'plain', 'workgroup', 'subgroup', 'integer'. Default: the best there is.
+     */
     kernels?: string;
     /** Elements of the cache of keys and values. Default 'f16'. */
     kvType?: 'f32' | 'f16' | 'q8';
@@ -167,13 +163,16 @@ export interface SttEventMap {
 }
 
 /**
- * One model on the GPU and one recording at a time. Several may exist beside each other. All promises
- * are rejected with an `SttError`; after a failure of the device or the program, all of them are.
+ * One model on the GPU and one recording at a time. Several may exist beside each other. All
+ * promises are rejected with an `SttError`; after a failure of the device or the program, all of
+ * them are.
  */
 export class Stt extends EventTarget {
     private constructor();
 
-    /** Resolves when the model is loaded; for `{stream: true}` as soon as shards may be appended. */
+    /**
+     * Resolves when the model is loaded; for `{stream: true}` as soon as shards may be appended.
+     */
     static create(options: SttOptions): Promise<Stt>;
     /** Deletes all cached models of this origin; those in use may fail to load. */
     static clearCache(): Promise<void>;
@@ -185,15 +184,15 @@ export class Stt extends EventTarget {
     readonly stats: SttStats;
 
     /**
-     * The next bytes of a `{stream: true}` model, copied; any length. Resolves when there is room for
-     * more. A shard that does not fit ('truncated', 'out-of-order', 'integrity') is left out, and the
-     * right one may follow.
+     * The next bytes of a `{stream: true}` model, copied; any length. Resolves when there is room
+     * for more. A shard that does not fit ('truncated', 'out-of-order', 'integrity') is left out,
+     * and the right one may follow.
      */
     appendModelShard(bytes: Uint8Array, shard?: { index?: number; sha256?: string }): Promise<void>;
 
     /**
-     * The next samples, copied; any number. Resolves when there is room for more, after 'aborted' some
-     * of them may have been heard. Values that are not finite are 'argument'.
+     * The next samples, copied; any number. Resolves when there is room for more, after 'aborted'
+     * some of them may have been heard. Values that are not finite are 'argument'.
      */
     feedAudio(samples: Float32Array, options?: { signal?: AbortSignal }): Promise<void>;
     /**

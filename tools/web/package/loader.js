@@ -34,8 +34,10 @@ export class Loader {
     constructor(options) {
         const { signal } = options;
         this.#options = { ...options, signal: this.#stop.signal };
-        signal?.addEventListener('abort', () => this.stop(abortError(signal)),
-            { once: true, signal: this.#stop.signal });
+        signal?.addEventListener('abort', () => this.stop(abortError(signal)), {
+            once: true,
+            signal: this.#stop.signal,
+        });
         /** Rejects when loading is stopped; never resolves. */
         this.ended = new Promise((_, reject) => {
             this.#stop.signal.addEventListener('abort', () => reject(this.#stop.signal.reason));
@@ -50,16 +52,19 @@ export class Loader {
 
     /** Finds out what the model's files are. */
     async open(model, cache) {
-        const { files, appender } = await openModel(model, { ...this.#options, cache,
-            onBytes: () => this.#progress(false), onShard: () => this.#progress(true) });
+        const { files, appender } = await openModel(model, {
+            ...this.#options,
+            cache,
+            onBytes: () => this.#progress(false),
+            onShard: () => this.#progress(true),
+        });
         this.#files = files;
         this.appender = appender ?? null;
     }
 
     /** Resolves when the weights are on the device and pipelines are compiled. */
     async run(engine, gpu, options) {
-        for (const { path, source } of this.#files)
-            engine.files.add(path, source);
+        for (const { path, source } of this.#files) engine.files.add(path, source);
         const downloads = Promise.all(this.#files.map(({ download }) => download?.run()));
         downloads.catch((error) => this.stop(error));
         try {
@@ -80,12 +85,9 @@ export class Loader {
             this.#drop(engine.needs);
             this.#progress(false);
             const { loadedBytes } = engine;
-            if (loadedBytes === before)
-                await this.#wait(gpu);
-            else if (performance.now() - begun > SLICE_MS)
-                await turn();
-            else
-                continue;
+            if (loadedBytes === before) await this.#wait(gpu);
+            else if (performance.now() - begun > SLICE_MS) await turn();
+            else continue;
             before = loadedBytes;
             begun = performance.now();
         }
@@ -97,8 +99,7 @@ export class Loader {
     async #open(engine, options) {
         for (;;) {
             const { received } = this;
-            if (engine.open(this.#files[0].path, options))
-                return;
+            if (engine.open(this.#files[0].path, options)) return;
             if (received === this.size)
                 throw new SttError('bad-model', 'The file ends within its header.');
             do {
@@ -111,22 +112,20 @@ export class Loader {
     /** For bytes, or for the device; where neither is due, only for its turn. */
     async #wait(gpu) {
         const due = this.#arrived();
-        if (gpu.stats().inFlight)
-            due.push(gpu.progress());
-        else
-            this.#stalled();
+        if (gpu.stats().inFlight) due.push(gpu.progress());
+        else this.#stalled();
         await Promise.race(due.length ? [...due, this.ended] : [turn()]);
     }
 
     /** Promises of what still comes. */
     #arrived() {
-        return this.#files.filter(({ source }) => source.received < source.size)
+        return this.#files
+            .filter(({ source }) => source.received < source.size)
             .map(({ source }) => source.arrived());
     }
 
     #stalled() {
-        for (const { source } of this.#files)
-            source.stalled?.();
+        for (const { source } of this.#files) source.stalled?.();
     }
 
     #drop(below) {
@@ -145,13 +144,17 @@ export class Loader {
 
     #progress(always) {
         const now = performance.now();
-        if (!always && now - this.#lastProgress < PROGRESS_MS)
-            return;
+        if (!always && now - this.#lastProgress < PROGRESS_MS) return;
         this.#lastProgress = now;
         const sum = (count) => this.#files.reduce((total, file) => total + count(file), 0);
         const shards = this.appender?.count ?? sum((file) => file.shards?.length ?? 1);
         const shard = this.appender?.current ?? sum((file) => file.download?.current ?? 0);
-        this.#options.progress({ loadedBytes: this.#needs, receivedBytes: this.received,
-            totalBytes: this.size, shard: Math.min(shard, Math.max(0, shards - 1)), shards });
+        this.#options.progress({
+            loadedBytes: this.#needs,
+            receivedBytes: this.received,
+            totalBytes: this.size,
+            shard: Math.min(shard, Math.max(0, shards - 1)),
+            shards,
+        });
     }
 }

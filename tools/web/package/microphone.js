@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The microphone at 24 kHz. Most browsers resample what they capture to the rate of the AudioContext;
-// where they refuse, the context keeps the device's rate and Resampler follows it.
+// The microphone at 24 kHz. Most browsers resample what they capture to the rate of the
+// AudioContext; where they refuse, the context keeps the device's rate and Resampler follows it.
 import { SttError, abortError } from './errors.js';
 import { Resampler } from './resample.js';
 
@@ -11,9 +11,13 @@ const DENIED = ['NotAllowedError', 'SecurityError'];
 
 function microphoneError(error) {
     if (DENIED.includes(error.name))
-        return new SttError('microphone-denied', 'The microphone was not allowed.', { cause: error });
-    const message = error.name === 'NotFoundError' || error.name === 'OverconstrainedError'
-        ? 'There is no such microphone.' : `The microphone cannot be opened: ${error.message}`;
+        return new SttError('microphone-denied', 'The microphone was not allowed.', {
+            cause: error,
+        });
+    const message =
+        error.name === 'NotFoundError' || error.name === 'OverconstrainedError'
+            ? 'There is no such microphone.'
+            : `The microphone cannot be opened: ${error.message}`;
     return new SttError('no-microphone', message, { cause: error });
 }
 
@@ -21,8 +25,7 @@ const stopTracks = (stream) => stream.getTracks().forEach((track) => track.stop(
 
 /** Rejects as soon as `signal` aborts; what comes after that is given to `release`. */
 function orAbort(promise, signal, release = () => {}) {
-    if (!signal)
-        return promise;
+    if (!signal) return promise;
     return new Promise((resolve, reject) => {
         const abort = () => {
             reject(abortError(signal));
@@ -36,11 +39,17 @@ function orAbort(promise, signal, release = () => {}) {
 async function requestStream(deviceId, signal) {
     const { mediaDevices } = globalThis.navigator;
     if (!mediaDevices?.getUserMedia)
-        throw new SttError('no-microphone', 'This page cannot use a microphone: it is not served ' +
-            'over https, nor from localhost.');
+        throw new SttError(
+            'no-microphone',
+            'This page cannot use a microphone: it is not served ' +
+                'over https, nor from localhost.',
+        );
     const audio = {
-        channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true,
-        ...deviceId && { deviceId: { exact: deviceId } },
+        channelCount: 1,
+        echoCancellation: false,
+        noiseSuppression: false,
+        autoGainControl: true,
+        ...(deviceId && { deviceId: { exact: deviceId } }),
     };
     try {
         return await orAbort(mediaDevices.getUserMedia({ audio }), signal, stopTracks);
@@ -87,8 +96,7 @@ class Microphone {
 
     /** Blocks at 24 kHz, from its owner. */
     push(samples) {
-        if (this.#stopped)
-            return;
+        if (this.#stopped) return;
         this.onsamples?.(samples);
         for (const queue of this.#queues) {
             queue.blocks.push(samples);
@@ -97,13 +105,11 @@ class Microphone {
     }
 
     stop() {
-        if (this.#stopped)
-            return;
+        if (this.#stopped) return;
         this.#stopped = true;
         stopTracks(this.#stream);
         this.#context.close();
-        for (const queue of this.#queues)
-            queue.wake();
+        for (const queue of this.#queues) queue.wake();
     }
 
     [Symbol.asyncIterator]() {
@@ -115,12 +121,9 @@ class Microphone {
     async *#iterate(queue) {
         try {
             for (;;) {
-                while (queue.blocks.length)
-                    yield queue.blocks.shift();
-                if (this.#failure)
-                    throw this.#failure;
-                if (this.#stopped)
-                    return;
+                while (queue.blocks.length) yield queue.blocks.shift();
+                if (this.#failure) throw this.#failure;
+                if (this.#stopped) return;
                 await new Promise((resolve) => {
                     queue.wake = resolve;
                 });
@@ -132,22 +135,25 @@ class Microphone {
 }
 
 async function capture(microphone, { context, source }, signal) {
-    await orAbort(context.audioWorklet.addModule(new URL('./capture-worklet.js', import.meta.url)),
-        signal);
+    await orAbort(
+        context.audioWorklet.addModule(new URL('./capture-worklet.js', import.meta.url)),
+        signal,
+    );
     const node = new AudioWorkletNode(context, 'stapes-capture', {
-        channelCount: 1, channelCountMode: 'explicit', numberOfInputs: 1, numberOfOutputs: 1,
+        channelCount: 1,
+        channelCountMode: 'explicit',
+        numberOfInputs: 1,
+        numberOfOutputs: 1,
     });
     const resampler = context.sampleRate === RATE ? null : new Resampler(context.sampleRate, RATE);
-    node.port.onmessage = ({ data }) =>
-        microphone.push(resampler ? resampler.process(data) : data);
+    node.port.onmessage = ({ data }) => microphone.push(resampler ? resampler.process(data) : data);
     source.connect(node);
     node.connect(context.destination); // silence; nodes that lead nowhere are not run
     await orAbort(context.resume(), signal);
 }
 
 export async function openMicrophone({ deviceId, signal } = {}) {
-    if (signal?.aborted)
-        throw abortError(signal);
+    if (signal?.aborted) throw abortError(signal);
     const stream = await requestStream(deviceId, signal);
     let microphone;
     try {

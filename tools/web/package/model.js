@@ -21,15 +21,22 @@ function absolute(url, base) {
 }
 
 function checkShards(shards, where, base) {
-    const good = Array.isArray(shards) && shards.length > 0 && shards.every((s) =>
-        s && Number.isSafeInteger(s.bytes) && s.bytes > 0 && (base === null || isUrl(s.url)) &&
-        (s.sha256 === undefined || /^[0-9a-f]{64}$/i.test(s.sha256)));
-    if (!good)
-        throw wrong(`${where}: shards is no list of {url, bytes, sha256}.`);
+    const good =
+        Array.isArray(shards) &&
+        shards.length > 0 &&
+        shards.every(
+            (s) =>
+                s &&
+                Number.isSafeInteger(s.bytes) &&
+                s.bytes > 0 &&
+                (base === null || isUrl(s.url)) &&
+                (s.sha256 === undefined || /^[0-9a-f]{64}$/i.test(s.sha256)),
+        );
+    if (!good) throw wrong(`${where}: shards is no list of {url, bytes, sha256}.`);
     return shards.map((s) => ({
         bytes: s.bytes,
-        ...base !== null && { url: absolute(s.url, base) },
-        ...s.sha256 && { sha256: s.sha256.toLowerCase() },
+        ...(base !== null && { url: absolute(s.url, base) }),
+        ...(s.sha256 && { sha256: s.sha256.toLowerCase() }),
     }));
 }
 
@@ -51,8 +58,7 @@ export function normalizeModel(model, base) {
             throw wrong('model.bytes is not the sum of model.shards.');
         return { stream: true, bytes: model.bytes, rows };
     }
-    if (model?.shards)
-        return { shards: checkShards(model.shards, 'model', base) };
+    if (model?.shards) return { shards: checkShards(model.shards, 'model', base) };
     throw wrong('model is none of: a URL, URLs, a File, Files, {shards}, {stream: true, bytes}.');
 }
 
@@ -71,15 +77,20 @@ async function readManifest(url, options) {
 /** All files of a split GGUF, of which one is named. */
 function siblings(url) {
     const [, stem, , count] = SPLIT.exec(nameOf(url));
-    return Array.from({ length: Number(count) }, (_, i) =>
-        new URL(`${encodeURIComponent(stem)}-${String(i + 1).padStart(5, '0')}-of-${count}.gguf` +
-            new URL(url).search, url).href);
+    return Array.from(
+        { length: Number(count) },
+        (_, i) =>
+            new URL(
+                `${encodeURIComponent(stem)}-${String(i + 1).padStart(5, '0')}-of-${count}.gguf` +
+                    new URL(url).search,
+                url,
+            ).href,
+    );
 }
 
 /** Lists of shards by file name: one file in byte shards, or the files of a split one. */
 async function listFiles(model, options) {
-    if (model.shards)
-        return [['model.gguf', model.shards]];
+    if (model.shards) return [['model.gguf', model.shards]];
     const [first] = model.urls;
     if (model.urls.length === 1 && new URL(first).pathname.endsWith('.json'))
         return [['model.gguf', await readManifest(first, options)]];
@@ -103,11 +114,18 @@ async function openRemote(model, options) {
     const lists = await listFiles(model, options);
     const cache = options.cache ? await ShardCache.open() : null;
     if (lists.length > 1 && !cache)
-        throw wrong('A split GGUF file needs the cache: its parts are not read in one pass. ' +
-            'Byte shards (tools/web/shard.mjs) need none.');
+        throw wrong(
+            'A split GGUF file needs the cache: its parts are not read in one pass. ' +
+                'Byte shards (tools/web/shard.mjs) need none.',
+        );
     return lists.map(([path, shards]) => {
         const source = new ShardSource(shards);
-        return { path, source, download: new Download(shards, source, { ...options, cache }), shards };
+        return {
+            path,
+            source,
+            download: new Download(shards, source, { ...options, cache }),
+            shards,
+        };
     });
 }
 
@@ -156,7 +174,7 @@ export class Appender {
             throw new SttError('out-of-order', `${who} is due, not shard ${index}.`);
         if (this.#length + bytes.length > this.#bytes || (this.#rows && !row))
             throw wrong(`${who}: the model has ${this.#bytes} bytes and needs no more.`);
-        const actual = wanted && await sha256(bytes);
+        const actual = wanted && (await sha256(bytes));
         if (actual !== wanted && this.#rows?.some((other) => other.sha256 === actual))
             throw new SttError('out-of-order', `${who} is due, but that is another one.`);
         if (row && bytes.length < row.bytes)
@@ -169,13 +187,12 @@ export class Appender {
 /**
  * @param model of normalizeModel, or {files} as returned
  * @param options {signal, fetch, delay, log, cache: boolean, onBytes, onShard}
- * @returns {files: [{path, source, download?, shards?}], appender?}; the first path is the one to open
+ * @returns {files: [{path, source, download?, shards?}], appender?}; the first path is the one to
+ *     open
  */
 export async function openModel(model, options) {
-    if (model.files)
-        return { files: model.files };
-    if (model.blobs)
-        return { files: openBlobs(model.blobs) };
+    if (model.files) return { files: model.files };
+    if (model.blobs) return { files: openBlobs(model.blobs) };
     if (model.stream) {
         const appender = new Appender(model);
         return { files: [{ path: 'model.gguf', source: appender.source }], appender };

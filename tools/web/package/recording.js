@@ -35,8 +35,7 @@ export class Recording {
 
     #end(seconds) {
         const word = this.#open;
-        if (!word)
-            return;
+        if (!word) return;
         this.#open = null;
         word.end = Math.max(word.start, seconds === -Infinity ? word.end : seconds);
         this.words.push(word);
@@ -45,7 +44,10 @@ export class Recording {
 
     transcript() {
         const { words, turns } = this;
-        const text = words.map((word) => word.text).filter(Boolean).join(' ');
+        const text = words
+            .map((word) => word.text)
+            .filter(Boolean)
+            .join(' ');
         return { text, words, turns, seconds: this.samples / 24000 };
     }
 }

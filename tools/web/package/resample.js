@@ -12,8 +12,8 @@ const sinc = (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x));
 const window = (x) => 0.42 + 0.5 * Math.cos(Math.PI * x) + 0.08 * Math.cos(2 * Math.PI * x);
 
 /**
- * Sound at another rate, block by block: for browsers that do not capture at the rate they are asked
- * for. Output lags behind by half of the filter, about 1 ms.
+ * Sound at another rate, block by block: for browsers that do not capture at the rate they are
+ * asked for. Output lags behind by half of the filter, about 1 ms.
  */
 export class Resampler {
     #step;
@@ -35,7 +35,8 @@ export class Resampler {
             Float32Array.from({ length: 2 * this.#half }, (_, i) => {
                 const distance = i + 1 - this.#half - phase / this.#phases;
                 return band * sinc(band * distance) * window(distance / this.#half);
-            }));
+            }),
+        );
     }
 
     /** What can be computed now: a new array. */
@@ -51,8 +52,7 @@ export class Resampler {
             const first = Math.floor(this.#position / this.#phases);
             const filter = this.#filters[this.#position % this.#phases];
             let sum = 0;
-            for (let i = 0; i < taps; i++)
-                sum += filter[i] * input[first + i];
+            for (let i = 0; i < taps; i++) sum += filter[i] * input[first + i];
             output[n] = sum;
         }
         const used = Math.min(Math.floor(this.#position / this.#phases), input.length);

@@ -7,9 +7,7 @@ function fraction(x) {
 
 function primes(count) {
     const found = [];
-    for (let n = 2; found.length < count; n++)
-        if (found.every((p) => n % p))
-            found.push(n);
+    for (let n = 2; found.length < count; n++) if (found.every((p) => n % p)) found.push(n);
     return found;
 }
 
@@ -35,12 +33,10 @@ export class Sha256 {
             at = Math.min(64 - this.#filled, bytes.length);
             this.#block.set(bytes.subarray(0, at), this.#filled);
             this.#filled += at;
-            if (this.#filled < 64)
-                return this;
+            if (this.#filled < 64) return this;
             this.#compress(this.#block, 0);
         }
-        for (; at + 64 <= bytes.length; at += 64)
-            this.#compress(bytes, at);
+        for (; at + 64 <= bytes.length; at += 64) this.#compress(bytes, at);
         this.#block.set(bytes.subarray(at));
         this.#filled = bytes.length - at;
         return this;
@@ -62,28 +58,30 @@ export class Sha256 {
         const w = this.#words;
         const s = this.#state;
         for (let i = 0; i < 16; i++, at += 4)
-            w[i] = bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3];
+            w[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
         for (let i = 16; i < 64; i++) {
             const x = w[i - 15];
             const y = w[i - 2];
-            const low = (x >>> 7 | x << 25) ^ (x >>> 18 | x << 14) ^ x >>> 3;
-            const high = (y >>> 17 | y << 15) ^ (y >>> 19 | y << 13) ^ y >>> 10;
-            w[i] = w[i - 16] + low + w[i - 7] + high | 0;
+            const low = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
+            const high = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+            w[i] = (w[i - 16] + low + w[i - 7] + high) | 0;
         }
         let [a, b, c, d, e, f, g, h] = [s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]];
         for (let i = 0; i < 64; i++) {
-            const high = (e >>> 6 | e << 26) ^ (e >>> 11 | e << 21) ^ (e >>> 25 | e << 7);
-            const low = (a >>> 2 | a << 30) ^ (a >>> 13 | a << 19) ^ (a >>> 22 | a << 10);
-            const t = h + high + (e & f ^ ~e & g) + K[i] + w[i] | 0;
-            const majority = a & b ^ a & c ^ b & c;
+            const high =
+                ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+            const low =
+                ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+            const t = (h + high + ((e & f) ^ (~e & g)) + K[i] + w[i]) | 0;
+            const majority = (a & b) ^ (a & c) ^ (b & c);
             h = g;
             g = f;
             f = e;
-            e = d + t | 0;
+            e = (d + t) | 0;
             d = c;
             c = b;
             b = a;
-            a = t + low + majority | 0;
+            a = (t + low + majority) | 0;
         }
         s[0] += a;
         s[1] += b;

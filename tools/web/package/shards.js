@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// Brings the shards of one file from the network, or from the cache, into its source. A shard with a
-// SHA-256 is shown to the engine when it was checked; one too large to be held, and that is not
+// Brings the shards of one file from the network, or from the cache, into its source. A shard with
+// a SHA-256 is shown to the engine when it was checked; one too large to be held, and that is not
 // cached, is checked while it passes by.
 import { SttError, toSttError } from './errors.js';
 import { fetchShard } from './fetching.js';
 import { Sha256 } from './sha256.js';
 import { BlobSource } from './sources.js';
 
-/** Shards up to here are hashed by crypto.subtle, which is ten times faster and wants them whole. */
+/**
+ * Shards up to here are hashed by crypto.subtle, which is ten times faster and wants them whole.
+ */
 const WHOLE = 32 << 20;
 const SLICE = 1 << 20;
 
@@ -31,7 +33,8 @@ export class Download {
     /**
      * @param shards [{url, bytes, sha256?, version?}]
      * @param source ShardSource of them
-     * @param options {signal, fetch, delay, log, cache: ShardCache or null, onShard(i): i is complete}
+     * @param options {signal, fetch, delay, log, cache: ShardCache or null, onBytes(i, bytes of
+     *     it), onShard(i): i is complete}
      */
     constructor(shards, source, options) {
         this.#shards = shards;
@@ -45,8 +48,7 @@ export class Download {
     async run() {
         for (let i = 0; i < this.#shards.length; i++) {
             this.current = i;
-            if (!await this.#throughCache(i))
-                await this.#throughWindow(i);
+            if (!(await this.#throughCache(i))) await this.#throughWindow(i);
             this.#options.onShard?.(i);
         }
         this.#scratch = null;
@@ -58,15 +60,13 @@ export class Download {
 
     /** Room for a shard that is hashed whole; one for all of them. */
     #room(bytes) {
-        if (!this.#scratch || this.#scratch.length < bytes)
-            this.#scratch = new Uint8Array(bytes);
+        if (!this.#scratch || this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
         return this.#scratch.subarray(0, bytes);
     }
 
     /** Where a shard is kept: by what is in it, or by what its server says of it. */
     async #name({ url, bytes, sha256: digest, version }) {
-        if (digest)
-            return digest.toLowerCase();
+        if (digest) return digest.toLowerCase();
         const text = new TextEncoder().encode(`${url}\n${version}\n${bytes}`);
         return version ? `url-${await sha256(text)}` : null;
     }
@@ -74,14 +74,13 @@ export class Download {
     /** False where it cannot be cached. */
     async #throughCache(i) {
         const shard = this.#shards[i];
-        const name = this.#cache && await this.#name(shard);
-        if (!name)
-            return false;
+        const name = this.#cache && (await this.#name(shard));
+        if (!name) return false;
         try {
             return await this.#cache.locked(name, this.#options.signal, async () => {
-                const file = await this.#cache.find(name, shard.bytes) ?? await this.#fill(i, name);
-                if (file)
-                    this.#source.place(i, new BlobSource([file]), shard.bytes);
+                const file =
+                    (await this.#cache.find(name, shard.bytes)) ?? (await this.#fill(i, name));
+                if (file) this.#source.place(i, new BlobSource([file]), shard.bytes);
                 return Boolean(file);
             });
         } catch (error) {
@@ -101,16 +100,15 @@ export class Download {
         };
         try {
             for (let again = false; ; again = true) {
-                if (!await this.#append(i, partial)) {
+                if (!(await this.#append(i, partial))) {
                     await take().remove();
                     this.#options.log?.('warning', 'The cache is full: going on without it.');
                     return null;
                 }
-                if (!shard.sha256 || await this.#check(shard, partial))
+                if (!shard.sha256 || (await this.#check(shard, partial)))
                     return await take().commit(name);
                 partial.clear();
-                if (again)
-                    throw this.#wrong(shard);
+                if (again) throw this.#wrong(shard);
             }
         } finally {
             partial && take().close();
@@ -121,12 +119,10 @@ export class Download {
     async #append(i, partial) {
         const shard = this.#shards[i];
         const show = () => shard.sha256 || this.#source.place(i, partial, partial.size);
-        if (partial.size > shard.bytes)
-            partial.clear();
+        if (partial.size > shard.bytes) partial.clear();
         show();
         for await (const bytes of fetchShard(shard, partial.size, this.#options)) {
-            if (!partial.append(bytes))
-                return false;
+            if (!partial.append(bytes)) return false;
             show();
             this.#options.onBytes?.(i, partial.size);
         }
@@ -137,7 +133,7 @@ export class Download {
         if (shard.bytes <= WHOLE) {
             const all = this.#room(shard.bytes);
             partial.read(0, all);
-            return await sha256(all) === shard.sha256.toLowerCase();
+            return (await sha256(all)) === shard.sha256.toLowerCase();
         }
         const hash = new Sha256();
         const slice = this.#room(SLICE);
@@ -149,14 +145,12 @@ export class Download {
     /** This shard and all behind it: the window holds a contiguous part of the file. */
     async #throughWindow(i) {
         const shard = this.#shards[i];
-        if (!this.#streaming)
-            this.#source.stream(i);
+        if (!this.#streaming) this.#source.stream(i);
         this.#streaming = true;
         this.#cache = null;
         if (shard.sha256 && shard.bytes <= WHOLE)
             await this.#source.push(await this.#whole(i), this.#options.signal);
-        else
-            await this.#passing(i);
+        else await this.#passing(i);
     }
 
     /** A checked shard, in memory that the next one reuses. */
@@ -170,10 +164,8 @@ export class Download {
                 at += bytes.length;
                 this.#options.onBytes?.(i, at);
             }
-            if (await sha256(all) === shard.sha256.toLowerCase())
-                return all;
-            if (again)
-                throw this.#wrong(shard);
+            if ((await sha256(all)) === shard.sha256.toLowerCase()) return all;
+            if (again) throw this.#wrong(shard);
         }
     }
 
@@ -187,7 +179,6 @@ export class Download {
             at += bytes.length;
             this.#options.onBytes?.(i, at);
         }
-        if (hash && hash.hex() !== shard.sha256.toLowerCase())
-            throw this.#wrong(shard);
+        if (hash && hash.hex() !== shard.sha256.toLowerCase()) throw this.#wrong(shard);
     }
 }

@@ -2,9 +2,9 @@
 //
 // What the engine reads: the imports of the wasm module "file", and sources behind them.
 //
-// A source has `size`, `read(offset, to)` -> bytes read, 0 at its end, Status.AGAIN for bytes that have
-// not arrived, Status.IO; after IO `error` says why. Sources that fill while they are read also have
-// `arrived()`, `received` and `drop(below)`.
+// A source has `size`, `read(offset, to)` -> bytes read, 0 at its end, Status.AGAIN for bytes that
+// have not arrived, Status.IO; after IO `error` says why. Sources that fill while they are read
+// also have `arrived()`, `received` and `drop(below)`.
 import { Status, SttError } from './errors.js';
 
 const utf8 = new TextDecoder();
@@ -18,7 +18,8 @@ export class Files {
     /** @param memory () => ArrayBuffer of the wasm module, which moves when it grows */
     constructor(memory) {
         this.imports = {
-            open: (path, length) => this.#begin(utf8.decode(new Uint8Array(memory(), path, length))),
+            open: (path, length) =>
+                this.#begin(utf8.decode(new Uint8Array(memory(), path, length))),
             size: (handle) => this.#open.get(handle).size,
             read: (handle, offset, to, bytes) =>
                 this.#open.get(handle).read(offset, new Uint8Array(memory(), to, bytes)),
@@ -37,8 +38,7 @@ export class Files {
 
     #begin(path) {
         const source = this.#sources.get(path);
-        if (!source)
-            return Status.IO;
+        if (!source) return Status.IO;
         this.#open.set(this.#next, source);
         return this.#next++;
     }
@@ -74,8 +74,9 @@ export class BlobSource {
                 start += blob.size;
             }
         } catch (error) {
-            this.error = new SttError('io', `A file cannot be read any more: ${error.message}`,
-                { cause: error });
+            this.error = new SttError('io', `A file cannot be read any more: ${error.message}`, {
+                cause: error,
+            });
             return Status.IO;
         }
         return done;
@@ -111,7 +112,8 @@ export class Window {
     push(bytes) {
         const n = Math.min(this.room, bytes.length);
         this.#split(this.end, n, (at, from, part) =>
-            this.#ring.set(bytes.subarray(from, from + part), at));
+            this.#ring.set(bytes.subarray(from, from + part), at),
+        );
         this.end += n;
         return n;
     }
@@ -119,20 +121,20 @@ export class Window {
     /** Bytes read, or AGAIN where none of them has come. */
     read(offset, to) {
         const n = Math.min(this.end - offset, to.length);
-        if (offset < this.#low)
-            return Status.IO;
-        if (n <= 0)
-            return Status.AGAIN;
+        if (offset < this.#low) return Status.IO;
+        if (n <= 0) return Status.AGAIN;
         this.#split(offset, n, (at, into, part) =>
-            to.set(this.#ring.subarray(at, at + part), into));
+            to.set(this.#ring.subarray(at, at + part), into),
+        );
         return n;
     }
 
-    /** Twice the room: for a reader that needs more at once than the ring holds. False: too much. */
+    /**
+     * Twice the room: for a reader that needs more at once than the ring holds. False: too much.
+     */
     grow() {
         const capacity = this.#ring.length * 2;
-        if (capacity > LARGEST_WINDOW)
-            return false;
+        if (capacity > LARGEST_WINDOW) return false;
         const larger = new Uint8Array(capacity);
         const kept = this.end - this.#low;
         this.#split(this.#low, kept, (at, from, part) => {
@@ -149,16 +151,14 @@ export class Window {
     #split(offset, n, call) {
         const at = offset % this.#ring.length;
         const first = Math.min(n, this.#ring.length - at);
-        if (first)
-            call(at, 0, first);
-        if (n > first)
-            call(0, first, n - first);
+        if (first) call(at, 0, first);
+        if (n > first) call(0, first, n - first);
     }
 }
 
 /**
- * A file that arrives shard by shard: each lies on a disk, where any part of it can be read, or, from
- * some shard on, all pass through a window.
+ * A file that arrives shard by shard: each lies on a disk, where any part of it can be read, or,
+ * from some shard on, all pass through a window.
  */
 export class ShardSource {
     error = null;
@@ -199,24 +199,19 @@ export class ShardSource {
             this.#arrive(this.#window.end);
             this.#window.drop(this.#dropped);
             bytes = bytes.subarray(taken);
-            if (bytes.length)
-                await this.#change(signal);
+            if (bytes.length) await this.#change(signal);
         }
     }
 
     /** All bytes at once, or AGAIN: a reader begins anew after it. */
     read(offset, to) {
-        if (offset >= this.size)
-            return 0;
-        if (Math.min(offset + to.length, this.size) > this.received)
-            return Status.AGAIN;
-        if (this.#window && offset >= this.#window.start)
-            return this.#readWindow(offset, to);
+        if (offset >= this.size) return 0;
+        if (Math.min(offset + to.length, this.size) > this.received) return Status.AGAIN;
+        if (this.#window && offset >= this.#window.start) return this.#readWindow(offset, to);
         const part = this.#parts.find((p) => offset < p.start + p.bytes);
         const at = offset - part.start;
         const n = Math.min(to.length, part.available - at);
-        if (n <= 0)
-            return Status.AGAIN;
+        if (n <= 0) return Status.AGAIN;
         const status = part.reader.read(at, to.subarray(0, n));
         this.error ??= part.reader.error ?? null;
         return status;
@@ -232,12 +227,10 @@ export class ShardSource {
     /** Nothing below will be read any more. */
     drop(below) {
         this.#dropped = Math.max(this.#dropped, below);
-        if (!this.#window)
-            return;
+        if (!this.#window) return;
         const room = this.#window.room;
         this.#window.drop(this.#dropped);
-        if (this.#window.room > room)
-            this.#notify();
+        if (this.#window.room > room) this.#notify();
     }
 
     /** Resolves when something more has arrived. */
@@ -247,11 +240,12 @@ export class ShardSource {
 
     /** To be called when the reader waits: a full window grows. */
     stalled() {
-        if (!this.#window || this.#window.room)
-            return;
+        if (!this.#window || this.#window.room) return;
         if (!this.#window.grow())
-            throw new SttError('bad-model', 'More of the file is needed at once than can be held: ' +
-                'its header is damaged.');
+            throw new SttError(
+                'bad-model',
+                'More of the file is needed at once than can be held: ' + 'its header is damaged.',
+            );
         this.#notify();
     }
 
@@ -263,8 +257,7 @@ export class ShardSource {
     #notify() {
         const waiting = this.#waiting;
         this.#waiting = [];
-        for (const resolve of waiting)
-            resolve();
+        for (const resolve of waiting) resolve();
     }
 
     #change(signal) {

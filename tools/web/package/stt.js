@@ -31,12 +31,9 @@ class Words {
     async *iterate(release) {
         try {
             for (;;) {
-                while (this.#words.length)
-                    yield this.#words.shift();
-                if (this.#error)
-                    throw this.#error;
-                if (this.#ended)
-                    return;
+                while (this.#words.length) yield this.#words.shift();
+                if (this.#error) throw this.#error;
+                if (this.#ended) return;
                 await new Promise((resolve) => {
                     this.#wake = resolve;
                 });
@@ -62,14 +59,15 @@ export class Stt extends EventTarget {
     static async create({ model, signal, onProgress, ...options } = {}) {
         const base = globalThis.document?.baseURI ?? globalThis.location?.href;
         const normalized = normalizeModel(model, base);
-        if (signal?.aborted)
-            throw abortError(signal);
+        if (signal?.aborted) throw abortError(signal);
         if (options.kvType !== undefined && !['f32', 'f16', 'q8'].includes(options.kvType))
-            throw new SttError('argument', `kvType is 'f32', 'f16' or 'q8', not ${options.kvType}.`);
+            throw new SttError(
+                'argument',
+                `kvType is 'f32', 'f16' or 'q8', not ${options.kvType}.`,
+            );
         const stt = new Stt(startWorker());
         stt.#load({ ...options, model: normalized }, signal, onProgress);
-        if (!normalized.stream)
-            await stt.ready;
+        if (!normalized.stream) await stt.ready;
         return stt;
     }
 
@@ -92,13 +90,18 @@ export class Stt extends EventTarget {
     #load(options, signal, onProgress) {
         const listener = ({ detail }) => onProgress?.(detail);
         this.addEventListener('progress', listener);
-        this.ready = this.#call('load', [options], { signal }).then((info) => {
-            this.info = info;
-        }, (error) => {
-            this.#worker.terminate();
-            this.#end(error);
-            throw error;
-        }).finally(() => this.removeEventListener('progress', listener));
+        this.ready = this.#call('load', [options], { signal })
+            .then(
+                (info) => {
+                    this.info = info;
+                },
+                (error) => {
+                    this.#worker.terminate();
+                    this.#end(error);
+                    throw error;
+                },
+            )
+            .finally(() => this.removeEventListener('progress', listener));
         this.ready.catch(() => {}); // who awaits it hears of it
     }
 
@@ -124,8 +127,7 @@ export class Stt extends EventTarget {
     async flush() {
         const epoch = this.#epoch;
         const transcript = await this.#call('flush', []);
-        if (epoch === this.#epoch)
-            this.#endWords();
+        if (epoch === this.#epoch) this.#endWords();
         return transcript;
     }
 
@@ -140,8 +142,7 @@ export class Stt extends EventTarget {
     words({ signal } = {}) {
         const words = new Words();
         const abort = () => words.end(abortError(signal));
-        if (this.#failure || signal?.aborted)
-            words.end(this.#failure ?? abortError(signal));
+        if (this.#failure || signal?.aborted) words.end(this.#failure ?? abortError(signal));
         signal?.addEventListener('abort', abort, { once: true });
         this.#iterations.add(words);
         return words.iterate(() => {
@@ -151,18 +152,15 @@ export class Stt extends EventTarget {
     }
 
     close() {
-        if (this.#failure)
-            return;
+        if (this.#failure) return;
         this.#worker.postMessage({ op: 'close' });
         this.#end(new SttError('closed', 'It was closed.'));
     }
 
     /** Resolves with the worker's answer. */
     #call(op, args, { signal, transfer = [] } = {}) {
-        if (this.#failure)
-            return Promise.reject(this.#failure);
-        if (signal?.aborted)
-            return Promise.reject(abortError(signal));
+        if (this.#failure) return Promise.reject(this.#failure);
+        if (signal?.aborted) return Promise.reject(abortError(signal));
         const id = this.#nextId++;
         const cancel = () => this.#worker.postMessage({ op: 'cancel', id });
         signal?.addEventListener('abort', cancel, { once: true });
@@ -179,15 +177,12 @@ export class Stt extends EventTarget {
         }
         const call = this.#calls.get(id);
         this.#calls.delete(id);
-        if (error)
-            call?.reject(unpackError(error));
-        else
-            call?.resolve(value);
+        if (error) call?.reject(unpackError(error));
+        else call?.resolve(value);
     }
 
     #tell(event, detail, epoch) {
-        if (this.#failure || (epoch !== this.#epoch && OF_A_RECORDING.includes(event)))
-            return;
+        if (this.#failure || (epoch !== this.#epoch && OF_A_RECORDING.includes(event))) return;
         if (event === 'error') {
             this.#fail(unpackError(detail));
             return;
@@ -196,15 +191,13 @@ export class Stt extends EventTarget {
             this.#frames += detail.frames;
             this.#totalMs += detail.ms * detail.frames;
         } else if (event === 'wordend') {
-            for (const words of this.#iterations)
-                words.push(detail);
+            for (const words of this.#iterations) words.push(detail);
         }
         this.#dispatch(event, detail);
     }
 
     #endWords(error) {
-        for (const words of this.#iterations)
-            words.end(error);
+        for (const words of this.#iterations) words.end(error);
         this.#iterations.clear();
     }
 
@@ -214,8 +207,7 @@ export class Stt extends EventTarget {
 
     /** Nothing works any more. */
     #fail(error) {
-        if (this.#failure)
-            return;
+        if (this.#failure) return;
         this.#worker.terminate();
         this.#end(error);
         this.#dispatch('error', error);
@@ -223,11 +215,9 @@ export class Stt extends EventTarget {
 
     /** Rejects what is pending and what will be asked. */
     #end(error) {
-        if (this.#failure)
-            return;
+        if (this.#failure) return;
         this.#failure = error;
-        for (const { reject } of this.#calls.values())
-            reject(error);
+        for (const { reject } of this.#calls.values()) reject(error);
         this.#calls.clear();
         this.#endWords(error.code === 'closed' ? null : error);
     }

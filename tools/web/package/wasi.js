@@ -48,14 +48,15 @@ export function wasiImports(memory, print) {
         sched_yield: () => 0,
         poll_oneoff: () => ERRNO_NOSYS,
         clock_time_get: (id, precision, to) => {
-            if (!clock[id])
-                return ERRNO_NOSYS;
+            if (!clock[id]) return ERRNO_NOSYS;
             view().setBigUint64(to, BigInt(Math.round(clock[id]() * 1e6)), true);
             return 0;
         },
         random_get: (to, length) => {
             for (let at = 0; at < length; at += 65536)
-                crypto.getRandomValues(new Uint8Array(memory(), to + at, Math.min(65536, length - at)));
+                crypto.getRandomValues(
+                    new Uint8Array(memory(), to + at, Math.min(65536, length - at)),
+                );
             return 0;
         },
         proc_exit: (code) => {

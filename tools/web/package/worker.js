@@ -13,20 +13,22 @@ const running = new Map();
 async function compile() {
     const url = new URL('./stapes.wasm', import.meta.url);
     const response = await fetch(url);
-    if (!response.ok)
-        throw new SttError('network', `${url}: HTTP ${response.status}`);
+    if (!response.ok) throw new SttError('network', `${url}: HTTP ${response.status}`);
     if (response.headers.get('Content-Type')?.startsWith('application/wasm'))
         return WebAssembly.compileStreaming(response);
     return WebAssembly.compile(await response.arrayBuffer());
 }
 
-const core = new Core({
-    get module() {
-        return compile();
+const core = new Core(
+    {
+        get module() {
+            return compile();
+        },
+        openDevice: (options) => openDevice(navigator.gpu, options),
+        makeGpu: (device) => new Gpu(device),
     },
-    openDevice: (options) => openDevice(navigator.gpu, options),
-    makeGpu: (device) => new Gpu(device),
-}, (event, detail) => postMessage({ event, detail, epoch }));
+    (event, detail) => postMessage({ event, detail, epoch }),
+);
 
 const operations = {
     load: (signal, options) => core.load(options, signal),
