@@ -350,8 +350,8 @@ describe('the package', () => {
             files,
             [
                 ...readdirSync(inTree('tools/web/package')),
+                ...readdirSync(inTree('runtime/webgpu')).filter((name) => name.endsWith('.js')),
                 'stapes.wasm',
-                'gpu.js',
                 'LICENSE',
             ].sort(),
         );
