@@ -297,6 +297,33 @@ describe('a recording', () => {
         assert.equal(of('word').length, before + 2);
     });
 
+    test('is forgotten when its flush is aborted; the next one is not', async () => {
+        for (const held of [true, false]) {
+            const { core, gpu } = await loaded();
+            gpu.held = true;
+            const controller = new AbortController();
+            const first = core.feed(new Float32Array(FRAME * (held ? 200 : 20)));
+            const rejected = assert.rejects(core.flush(controller.signal), coded('aborted'));
+            const second = core.feed(new Float32Array(FRAME * 30));
+            await soon();
+            const transcript = core.flush();
+            controller.abort();
+            gpu.held = false;
+            await Promise.all([first, rejected, second]);
+            const { text, seconds } = await transcript;
+            assert.deepEqual([text, seconds.toFixed(6)], [expected(30), '2.400000']);
+        }
+        const { core } = await loaded();
+        const controller = new AbortController();
+        const all = [core.feed(new Float32Array(FRAME * 10)), core.flush()];
+        const given = [core.feed(new Float32Array(FRAME * 20)), core.flush(controller.signal)];
+        const rejected = assert.rejects(given[1], coded('aborted'));
+        controller.abort();
+        await Promise.all([rejected, given[0]]);
+        assert.equal((await all[1]).text, expected(10));
+        assert.equal((await core.flush()).text, '');
+    });
+
     test('without sound is empty', async () => {
         const { core } = await loaded();
         assert.deepEqual(await core.flush(), { text: '', words: [], turns: [], seconds: 0 });

@@ -182,8 +182,8 @@ export class Core {
     }
 
     /** See Stt.flush. */
-    flush() {
-        return this.#enqueue({ flush: true });
+    flush(signal) {
+        return this.#enqueue({ flush: true, signal });
     }
 
     async #enqueue(item) {
@@ -202,20 +202,35 @@ export class Core {
     }
 
     #drop(done, error) {
-        this.#queue = this.#queue.filter((item) => item.done !== done);
-        done.reject(error);
+        const at = this.#queue.findIndex((item) => item.done === done);
+        if (at < 0) return;
+        const { flush } = this.#queue[at];
+        // A recording whose end is given up is forgotten with all of its sound that still waits.
+        const first = flush ? this.#queue.findLastIndex((item, i) => item.flush && i < at) + 1 : at;
+        const dropped = this.#queue.splice(first, at + 1 - first);
+        if (flush && first === 0) this.#forget();
+        for (const item of dropped) {
+            if (item.done === done) done.reject(error);
+            else item.done.resolve();
+        }
+        this.#wake.resolve();
     }
 
-    /** See Stt.reset. */
-    reset() {
-        this.#loaded();
-        const dropped = this.#queue.splice(0);
+    /** The recording begins anew. */
+    #forget() {
         try {
             this.#engine.reset(this.#stream);
             this.#begin();
         } catch (error) {
             this.#fail(error);
         }
+    }
+
+    /** See Stt.reset. */
+    reset() {
+        this.#loaded();
+        const dropped = this.#queue.splice(0);
+        this.#forget();
         for (const { flush, done } of dropped) {
             if (flush) done.reject(new SttError('aborted', 'reset() was called.'));
             else done.resolve();

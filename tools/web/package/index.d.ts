@@ -188,7 +188,10 @@ export class Stt extends EventTarget {
      * for more. A shard that does not fit ('truncated', 'out-of-order', 'integrity') is left out,
      * and the right one may follow.
      */
-    appendModelShard(bytes: Uint8Array, shard?: { index?: number; sha256?: string }): Promise<void>;
+    appendModelShard(
+        bytes: Uint8Array,
+        options?: { index?: number; sha256?: string; signal?: AbortSignal },
+    ): Promise<void>;
 
     /**
      * The next samples, copied; any number. Resolves when there is room for more, after 'aborted'
@@ -197,9 +200,9 @@ export class Stt extends EventTarget {
     feedAudio(samples: Float32Array, options?: { signal?: AbortSignal }): Promise<void>;
     /**
      * Resolves when everything said has come out. What is fed after this call belongs to the next
-     * recording, whose times begin at 0.
+     * recording, whose times begin at 0. Aborted, it forgets its recording.
      */
-    flush(): Promise<Transcript>;
+    flush(options?: { signal?: AbortSignal }): Promise<Transcript>;
     /**
      * Forgets the recording, also what was fed and not heard yet: those promises resolve, a pending
      * `flush()` is rejected with 'aborted'. No event of the old recording comes after this call.

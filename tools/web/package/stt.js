@@ -124,11 +124,13 @@ export class Stt extends EventTarget {
         await this.#call('feed', [copy], { signal, transfer: [copy.buffer] });
     }
 
-    async flush() {
+    async flush({ signal } = {}) {
         const epoch = this.#epoch;
-        const transcript = await this.#call('flush', []);
-        if (epoch === this.#epoch) this.#endWords();
-        return transcript;
+        try {
+            return await this.#call('flush', [], { signal });
+        } finally {
+            if (epoch === this.#epoch) this.#endWords();
+        }
     }
 
     async reset() {

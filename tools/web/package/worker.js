@@ -34,7 +34,7 @@ const operations = {
     load: (signal, options) => core.load(options, signal),
     append: (signal, bytes, shard) => core.append(bytes, shard, signal),
     feed: (signal, samples) => core.feed(samples, signal),
-    flush: () => core.flush(),
+    flush: (signal) => core.flush(signal),
     reset: () => {
         epoch++;
         core.reset();
