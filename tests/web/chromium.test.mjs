@@ -296,6 +296,11 @@ describe('the microphone, on the page that stapes serves', { skip }, () => {
             await waitForText(page, '#sound-status', /Recorded .* words/);
             assert.equal((await wordsOf(page)).join(' '), await expectedText('000.flac'));
             assert.ok(await page.isEnabled('#play'));
+            await page.click('#microphone');
+            await waitForText(page, '#sound-status', /Listening/);
+            await page.click('#stop');
+            await waitForText(page, '#sound-status', /Stopped/);
+            assert.equal(await textOf(page, '#microphone'), 'Microphone');
             assert.deepEqual(page.complaints, []);
         } finally {
             await browser.close();

@@ -9,14 +9,14 @@ import { Notice } from './problems.js';
 import { LoadProgress, megabytes } from './progress.js';
 import { Session, blocksOf } from './session.js';
 import { installShortcuts } from './shortcuts.js';
-import { BlockQueue, Recording, SAMPLE_RATE, SoundError, decodeSound } from './sound.js';
+import { Recording, SAMPLE_RATE, SoundError, decodeSound } from './sound.js';
 import { clock } from './time.js';
 import { Waveform } from './waveform.js';
 
 const FRAME_SECONDS = 0.08;
 const SOUND_HINT = 'Or drop a recording anywhere on this page.';
 const CPU_DEVICES = /swiftshader|llvmpipe|basic render/i;
-const BEHIND_SECONDS = 1.5; // more than this is told
+const LAG_STEP_SECONDS = 5;
 
 const element = (id) => document.getElementById(id);
 const player = new Player((seconds, playing) => {
@@ -120,12 +120,17 @@ function describeModel() {
     return `Ready: ${parts.filter(Boolean).join(' · ')}`;
 }
 
-async function load(signal) {
+function readChoice() {
     const wanted = choice.read();
     if (wanted.wrong) {
         element('model-status').textContent = wanted.wrong;
         throw new Unready(wanted.wrong);
     }
+    return wanted;
+}
+
+async function load(signal) {
+    const wanted = readChoice();
     element('model-status').textContent = `Loading ${wanted.name}…`;
     showLoading(true);
     try {
@@ -144,14 +149,8 @@ function beginSound(soundName, live) {
     duration = heard = 0;
     player.close();
     waveform.begin(live);
-    beginTranscript();
-}
-
-function beginTranscript() {
     captions.clear();
     meter.clear();
-    waveform.rewind();
-    heard = 0;
     enableTools();
 }
 
@@ -178,27 +177,26 @@ function hearFile(soundName, getBlob) {
     });
 }
 
-/* What is said while the model loads, or faster than it hears, waits in a queue. */
+/* What is said while the model loads, or faster than it hears, waits in the iterator. */
 function hearMicrophone() {
     return start(async (signal) => {
-        const queue = new BlockQueue();
+        readChoice();
         const recording = new Recording();
         const source = await openMicrophone({ signal });
+        const blocks = source[Symbol.asyncIterator]();
         beginSound('microphone', true);
         element('microphone').classList.add('recording');
         element('microphone-label').textContent = 'Stop';
-        element('sound-status').textContent = 'Listening.';
+        showLag();
         source.onsamples = (block) => {
             recording.append(block);
             duration = recording.seconds;
             waveform.append(block);
             player.showRecorded(duration);
-            queue.push(block);
         };
         stopMicrophone = () => {
             stopMicrophone = null;
             source.stop();
-            queue.end();
             element('microphone').classList.remove('recording');
             element('microphone-label').textContent = 'Microphone';
             waveform.endLive();
@@ -209,13 +207,13 @@ function hearMicrophone() {
         try {
             await load(signal);
             element('stop').hidden = false;
-            await session.hear(queue, signal);
+            await session.hear(blocks, signal);
         } finally {
             stopMicrophone?.();
         }
         finish();
-        element('sound-status').textContent =
-            `Recorded ${clock(duration)}, ` + `${captions.words.length} words.`;
+        const count = captions.words.length;
+        element('sound-status').textContent = `Recorded ${clock(duration)}, ${count} words.`;
     }, load);
 }
 
@@ -236,9 +234,15 @@ function heardFrame({ ms, frames }) {
     heard = Math.min(duration, heard + frames * FRAME_SECONDS);
     waveform.setHeard(heard);
     meter.add(ms);
-    if (stopMicrophone && duration - heard > BEHIND_SECONDS)
-        element('sound-status').textContent =
-            `Listening, ${Math.round(duration - heard)} s behind.`;
+    if (stopMicrophone) showLag();
+}
+
+/* In coarse steps: screen readers tell each change. */
+function showLag() {
+    const lag = Math.floor((duration - heard) / LAG_STEP_SECONDS) * LAG_STEP_SECONDS;
+    const text = lag > 0 ? `Listening, more than ${lag} s behind.` : 'Listening.';
+    const status = element('sound-status');
+    if (status.textContent !== text) status.textContent = text;
 }
 
 /* --- The text --------------------------------------------------------------------------------- */

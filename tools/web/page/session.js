@@ -49,18 +49,20 @@ export class Session {
     }
 
     /**
-     * Hears blocks until there are no more, then what is still to be said of them.
+     * Hears blocks until there are no more, then what is still to be said of them. Forgets them
+     * after an error.
      * @param {AsyncIterable<Float32Array> | Iterable<Float32Array>} blocks mono at 24 kHz
-     * @param {AbortSignal} signal forgets the sound
+     * @param {AbortSignal} signal
      * @throws {SttError}
      */
     async hear(blocks, signal) {
         const stt = this.#stt;
         try {
             for await (const block of blocks) await stt.feedAudio(block, { signal });
+            signal.throwIfAborted(); // ends a microphone's blocks, too
             await stt.flush();
         } catch (error) {
-            if (signal.aborted) await stt.reset();
+            if (this.#stt === stt) await stt.reset().catch(() => this.close());
             throw error;
         }
     }

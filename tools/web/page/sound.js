@@ -59,35 +59,6 @@ export class Recording {
     }
 }
 
-/** Blocks between who records them and who hears them, later or slower. */
-export class BlockQueue {
-    #blocks = [];
-    #ended = false;
-    #wake = () => {};
-
-    /** @param {Float32Array} block */
-    push(block) {
-        this.#blocks.push(block);
-        this.#wake();
-    }
-
-    /** No more will come. */
-    end() {
-        this.#ended = true;
-        this.#wake();
-    }
-
-    async *[Symbol.asyncIterator]() {
-        while (this.#blocks.length > 0 || !this.#ended) {
-            if (this.#blocks.length > 0) yield this.#blocks.shift();
-            else
-                await new Promise((resolve) => {
-                    this.#wake = resolve;
-                });
-        }
-    }
-}
-
 function wavHeader(bytes) {
     const view = new DataView(new ArrayBuffer(44));
     const text = (offset, letters) => {

@@ -87,13 +87,6 @@ export class Waveform {
         this.redraw();
     }
 
-    /** Forgets what was heard of the sound, not the sound. */
-    rewind() {
-        this.#marks = [];
-        this.#heard = 0;
-        this.redraw();
-    }
-
     /** @param {number} seconds up to where the model has heard it */
     setHeard(seconds) {
         this.#heard = seconds;
