@@ -298,7 +298,7 @@ describe('the microphone, on the page that stapes serves', { skip }, () => {
             assert.ok(await page.isEnabled('#play'));
             await page.click('#microphone');
             await waitForText(page, '#sound-status', /Listening/);
-            await page.click('#stop');
+            await page.keyboard.press('Escape');
             await waitForText(page, '#sound-status', /Stopped/);
             assert.equal(await textOf(page, '#microphone'), 'Microphone');
             assert.deepEqual(page.complaints, []);

@@ -162,7 +162,12 @@ async function main() {
         throw new Error(`--port takes a number from 0 to 65535, not "${values.port}"`);
     if (positionals.length > 1) throw new Error('one directory at most');
     const built = fileURLToPath(new URL('../../build/web/site', import.meta.url));
-    const listener = await filesOf(positionals[0] ?? built);
+    const directory = positionals[0] ?? built;
+    const listener = await filesOf(directory).catch((error) => {
+        throw new Error(
+            `${directory}: ${error.message}; the build puts the page into BUILD/web/site`,
+        );
+    });
     const { url } = await serve(listener, { host: values.host, port });
     console.error(`The page is at ${url} (Ctrl-C ends it)`);
 }

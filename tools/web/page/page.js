@@ -95,8 +95,7 @@ function showChoice(on) {
 }
 
 function fail(code, error) {
-    if (element('notice').dataset.code === code) return;
-    notice.show(code, error);
+    if (element('notice').dataset.code !== code) notice.show(code, error);
     element('sound-status').textContent = SOUND_HINT;
     element('model-status').textContent = describeModel();
     showChoice(!session.info);
@@ -202,11 +201,12 @@ function hearMicrophone() {
             waveform.endLive();
             waveform.setSeekable(true);
             player.open(recording.toWav(), duration);
+            element('stop').hidden = false;
+            element('sound-status').textContent = 'Hearing the rest.';
         };
         signal.addEventListener('abort', () => stopMicrophone?.());
         try {
             await load(signal);
-            element('stop').hidden = false;
             await session.hear(blocks, signal);
         } finally {
             stopMicrophone?.();
