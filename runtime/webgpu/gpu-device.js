@@ -18,7 +18,8 @@ function coded(code, message) {
  * Asks for an adapter and a device with what kernels can use of it.
  *
  * @param {GPU|undefined} gpu navigator.gpu, or Dawn's
- * @param {{powerPreference?: string, forceFallbackAdapter?: boolean}} [options]
+ * @param {{powerPreference?: string, forceFallbackAdapter?: boolean, defaultLimits?: boolean}}
+ *     [options] defaultLimits: no more than every WebGPU device has, bindings of 128 MiB
  * @returns {Promise<{device: GPUDevice, info: object, fallback: boolean, integerDot: boolean}>}
  * Errors carry a code: 'no-webgpu', 'no-adapter'.
  */
@@ -27,7 +28,7 @@ export async function openDevice(gpu, options = {}) {
         throw coded('no-webgpu', 'This browser has no WebGPU; a recent Chrome, Edge, Firefox or ' +
             'Safari has. A page needs https or localhost for it.');
     }
-    const { powerPreference, forceFallbackAdapter = false } = options;
+    const { powerPreference, forceFallbackAdapter = false, defaultLimits = false } = options;
     const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter });
     if (!adapter) {
         throw coded('no-adapter', 'WebGPU found no graphics device that it can use; the settings ' +
@@ -37,7 +38,7 @@ export async function openDevice(gpu, options = {}) {
     const device = await adapter.requestDevice({
         label: 'stapes',
         requiredFeatures: ['subgroups', 'timestamp-query'].filter((f) => adapter.features.has(f)),
-        requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
+        requiredLimits: defaultLimits ? {} : { maxStorageBufferBindingSize, maxBufferSize },
     });
     const info = adapter.info ?? {};
     return {

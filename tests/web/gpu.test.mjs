@@ -243,6 +243,19 @@ test('kernels are told what they may expect of a device', () => {
     assert.equal(describe({}).name, 'WebGPU device');
 });
 
+test('a device has the limits of its adapter, or those of all devices', { skip }, async () => {
+    const limits = async (options) => {
+        const opened = await openDevice(await openDawn(), options);
+        const { bindingBytes, bufferBytes } = describeDevice(opened);
+        opened.device.destroy();
+        return { bindingBytes, bufferBytes };
+    };
+    assert.deepEqual(await limits({ defaultLimits: true }),
+        { bindingBytes: 2 ** 27, bufferBytes: 2 ** 28 });
+    const all = await limits();
+    assert.ok(all.bindingBytes >= 2 ** 27 && all.bufferBytes >= 2 ** 28, JSON.stringify(all));
+});
+
 test('no WebGPU and no adapter are told apart', async () => {
     await assert.rejects(openDevice(undefined), { code: 'no-webgpu' });
     await assert.rejects(openDevice({ requestAdapter: async () => null }), { code: 'no-adapter' });
