@@ -178,15 +178,17 @@ static enum status fill_buffers(struct trip *t, const struct prepared *p, struct
     return status;
 }
 
+/* Without the guards before: what is bound begins behind them, and one of them would hide the guard
+ * that ends the binding before. */
 static enum status record_results(struct trip *t, const struct prepared *p)
 {
     enum status status = OK;
     for (uint32_t b = 0; b < p->layout.n && !status; b++) {
         if (!p->c.words[b])
             continue;
-        const uint64_t bytes = binding_bytes(&p->c, b);
-        const struct gpu_range from = {t->buffers[b], 0, bytes},
-                               to = {t->result, p->layout.offset[b] - GUARD_BYTES, bytes};
+        const uint64_t bytes = binding_bytes(&p->c, b) - GUARD_BYTES;
+        const struct gpu_range from = {t->buffers[b], GUARD_BYTES, bytes},
+                               to = {t->result, p->layout.offset[b], bytes};
         status = gpu_program_copy(t->program, &from, &to);
     }
     return status;
@@ -277,13 +279,13 @@ static void output(enum kernel_id id, const struct prepared *p, const uint32_t *
                          image + p->layout.offset[b] / 4, p->c.words[b]);
 }
 
-/* The guards that lie between the copies of the bindings were not copied. */
+/* What lies between the copies of the bindings was not copied. */
 static const uint32_t *image_of(struct trip *t, const struct prepared *p)
 {
     uint32_t *image = gpu_buffer_map(t->result);
     uint64_t at = 0;
     for (uint32_t b = 0; b <= p->layout.n; b++) {
-        const uint64_t end = b < p->layout.n ? p->layout.offset[b] - GUARD_BYTES : p->layout.bytes;
+        const uint64_t end = b < p->layout.n ? p->layout.offset[b] : p->layout.bytes;
         for (; at < end; at += 4)
             image[at / 4] = GUARD_WORD;
         if (b < p->layout.n && p->c.words[b])

@@ -31,6 +31,14 @@ test('every row passes its cases', { skip }, async (t) => {
     }
 });
 
+test('a kernel that writes behind its output fails', { skip }, async () => {
+    const guard = 'plane0[arrayLength(&plane0) - 64u] = 0u;';
+    const alter = (code) => code.replace('let scale = load_u16(at);', `$& ${guard}`);
+    const { rows } = await checkKernels({ wasm, kernel: 'repack_q8_0', alter });
+    assert.equal(rows.length, 1);
+    assert.equal(rows[0].failures, rows[0].cases, 'in some cases it was not seen');
+});
+
 test('a wrong kernel fails', { skip }, async () => {
     const alter = (code) => code.replace('alpha[i] * scale', 'alpha[i] + scale');
     const { rows } = await checkKernels({ wasm, kernel: 'rmsnorm', cases: 8, alter });
