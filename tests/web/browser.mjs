@@ -11,8 +11,10 @@ const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsS
 const TIMEOUT_MS = 120000; // engines load slowly beside other tests
 const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
-/** For node:test: why the tests of the page cannot run, or false. */
+/** For node:test: why the tests of the page cannot run, or false. STAPES_NO_SKIP: see dawn.mjs. */
 export const skip = CHROMIUM ? false : 'CHROMIUM IS MISSING: nothing of the page is tested';
+if (skip && process.env.STAPES_NO_SKIP)
+    throw new Error(skip);
 
 /** Flags that make a WAV file what the microphone hears, once, without a question to the user. */
 export const microphoneFlags = (wav) => [

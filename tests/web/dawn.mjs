@@ -8,10 +8,19 @@ import { existsSync } from 'node:fs';
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
 /**
- * Why there is no WebGPU here; undefined if there is.
+ * Why there is no WebGPU here; undefined if there is. With STAPES_NO_SKIP in the environment, where
+ * tests must not be left out, it throws that instead.
  * @returns {Promise<string|undefined>}
  */
 export async function whyNoDawn() {
+    const why = await missing();
+    if (why && process.env.STAPES_NO_SKIP) {
+        throw new Error(why);
+    }
+    return why;
+}
+
+async function missing() {
     if (!process.env.VK_ICD_FILENAMES && !existsSync(SWIFTSHADER)) {
         return `${SWIFTSHADER} is missing: third_party/install.sh test installs it`;
     }
