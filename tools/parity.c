@@ -226,7 +226,7 @@ static const struct option_row rows[] = {
      .value = "N",
      .min = 1,
      .max = 1000,
-     .help = "Run at most N cases of each kernel through WebGPU, where compiling takes long, and "
+     .help = "Run about N cases of each kernel through WebGPU, where compiling takes long, and "
              "compare these. Default: all."},
     {.name = "seed",
      .kind = OPTION_INTEGER,
