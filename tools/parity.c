@@ -219,7 +219,7 @@ static const struct option_row rows[] = {
      .offset = offsetof(struct options, device),
      .value = "NAME|INDEX",
      .help = "The Vulkan device, as stapes devices lists it. Default: the best there is. WebGPU "
-             "runs on the one that its driver takes, which VK_ICD_FILENAMES chooses."},
+             "runs on SwiftShader, unless VK_ICD_FILENAMES names another driver, for both."},
     {.name = "cases",
      .kind = OPTION_INTEGER,
      .offset = offsetof(struct options, cases),
