@@ -155,6 +155,27 @@ test('one that is missing, damaged, cut or refused, and then a good one', option
     source.close();
 });
 
+test('a load that fails leaves nothing, and cannot go on', options, async () => {
+    const engine = await createEngine(gpu, () => {});
+    const source = new FileSource(MODEL);
+    const failing = Object.create(source, { size: { value: source.size },
+        read: { value: (offset, to) =>
+            (offset > source.size / 2 ? Status.IO : source.read(offset, to)) } });
+    engine.files.add('failing.gguf', failing);
+    engine.files.add('model.gguf', source);
+    assert.ok(engine.open('failing.gguf'));
+    assert.throws(() => engine.load(), { message: /cannot be read at byte/ });
+    assert.equal(gpu.stats().buffers, 0, 'buffers are left');
+    assert.throws(() => engine.load(), { code: 'argument' });
+
+    assert.ok(engine.open('model.gguf'));
+    while (!engine.load()) {
+        await gpu.progress();
+    }
+    await expectSame(engine);
+    source.close();
+});
+
 test('loads that are given up leave nothing', options, async () => {
     const engine = await createEngine(gpu);
     const source = new WindowSource(MODEL);

@@ -125,7 +125,7 @@ int32_t engine_open(const char *path, uint32_t path_bytes, uint32_t slots, uint3
 }
 
 /* Goes on with loading until the ring of staging segments is full, bytes are missing, or all is
- * done. */
+ * done. After an error nothing is open. */
 EXPORT(engine_load) int32_t engine_load(void)
 {
     enum status status = OK;
@@ -133,6 +133,8 @@ EXPORT(engine_load) int32_t engine_load(void)
         return log_error(&host, ERROR_ARGUMENT, "no model is open");
     while (!status && !engine.loaded)
         status = model_load(engine.model, &engine.loaded);
+    if (status && status != ERROR_AGAIN)
+        engine_close();
     return status;
 }
 
