@@ -326,10 +326,9 @@ export class Gpu {
         const { landing, uploaded } = program.submit(this.#memory.buffer);
         const flight = { ticket: ++this.#submitted, program, landing, done: false };
         this.#flights.push(flight);
-        (landing ? landing.mapAsync(1) : this.#device.queue.onSubmittedWorkDone()).then(
-            () => this.#land(flight),
-            ({ message }) => this.#fail(STATUS_DEVICE, `program ${program.name}: ${message}`,
-                'error'));
+        const end = landing ? landing.mapAsync(1) : this.#device.queue.onSubmittedWorkDone();
+        end.then(() => this.#land(flight)).catch(({ message }) =>
+            this.#fail(STATUS_DEVICE, `program ${program.name}: ${message}`, 'error'));
         this.#stats.submits++;
         this.#stats.uploadedBytes += uploaded;
         this.#stats.lastEncodeMs = performance.now() - started;

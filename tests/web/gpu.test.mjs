@@ -202,12 +202,28 @@ test('a lost device ends what waits for it', { skip }, async (t) => {
     await finish(made, made.imports.program_submit(program));
     made.device.destroy();
     made.imports.program_submit(program);
+    const progress = made.gpu.progress();
     const { reason } = await made.gpu.lost;
     assert.equal(reason, 'destroyed');
+    await progress;
     await made.gpu.progress();
     await made.gpu.settled();
     assert.equal(failure(made).status, -8);
     assert.match(failure(made).text, /lost/);
+});
+
+test('results that find no place fail the device', { skip }, async (t) => {
+    const made = await open(t);
+    const pipeline = makePipeline(made, [ADD]);
+    const [from, to] = [makeBuffer(made, 256), makeBuffer(made, 256)];
+    const outside = made.memory.memory.buffer.byteLength;
+    const program = makeProgram(made, { pipeline, from, to, adds: [1],
+        transfers: [[to, READBACK, 0, 256, outside]] });
+    made.imports.program_submit(program);
+    await made.gpu.progress();
+    assert.equal(failure(made).status, -8);
+    assert.match(failure(made).text, /program program: /);
+    assert.equal(made.imports.finished(), 0);
 });
 
 test('what is destroyed in flight is not written to', { skip }, async (t) => {
