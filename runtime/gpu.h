@@ -11,7 +11,8 @@
  * outlive it. A program or buffer that is still in flight is waited for before it is destroyed.
  *
  * In a browser nothing can wait: gpu_wait and gpu_buffer_read answer ERROR_AGAIN instead, and the
- * caller returns to the browser before it asks again.
+ * caller returns to the browser before it asks again. A program that is destroyed in flight ends on
+ * the device, and nothing of it is read back.
  */
 #ifndef STAPES_RUNTIME_GPU_H
 #define STAPES_RUNTIME_GPU_H

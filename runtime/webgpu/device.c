@@ -32,7 +32,8 @@ static void describe(struct gpu_device_info *out, uint64_t *max_buffer_bytes)
     *out = (struct gpu_device_info){
         .type = (enum gpu_device_type)info.type,
         .features = info.features,
-        .max_binding_bytes = (uint64_t)MIN(info.max_binding_bytes, info.max_buffer_bytes),
+        .max_binding_bytes = (uint64_t)MIN(info.max_binding_bytes, info.max_buffer_bytes) /
+                             WEBGPU_UNIT_BYTES * WEBGPU_UNIT_BYTES,
         .max_invocations = info.max_invocations,
         .max_shared_bytes = info.max_shared_bytes,
         .subgroup_size = info.subgroup_size,
