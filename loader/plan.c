@@ -64,8 +64,8 @@ void plan_ring(const struct plan *plan, uint64_t *segment_bytes, uint32_t *segme
 {
     /* All that is to pass through it; a small model needs no more. */
     uint64_t all = plan->file_bytes + (uint64_t)plan->n_pieces * GPU_OFFSET_ALIGNMENT;
-    uint64_t bytes =
-        plan->limits.segment_bytes ? plan->limits.segment_bytes : MIN(SEGMENT_BYTES, all);
+    uint64_t most = MIN(SEGMENT_BYTES, gpu_device_get_info(plan->device)->max_binding_bytes);
+    uint64_t bytes = plan->limits.segment_bytes ? plan->limits.segment_bytes : MIN(most, all);
     *segment_bytes = align_up(MAX(bytes, plan->largest_row), GPU_OFFSET_ALIGNMENT);
     *segments = plan->limits.segments ? plan->limits.segments
                                       : (uint32_t)MIN(SEGMENTS, all / *segment_bytes + 1);

@@ -18,9 +18,10 @@ function coded(code, message) {
  * Asks for an adapter and a device with what kernels can use of it.
  *
  * @param {GPU|undefined} gpu navigator.gpu, or Dawn's
- * @param {{powerPreference?: string, forceFallbackAdapter?: boolean, defaultLimits?: boolean}}
- *     [options] defaultLimits: no more than every WebGPU device has, bindings of 128 MiB
- * @returns {Promise<{device: GPUDevice, info: object, fallback: boolean, integerDot: boolean}>}
+ * @param {{powerPreference?: string, forceFallbackAdapter?: boolean, maxBindingBytes?: number}}
+ *     [options] maxBindingBytes: bind no more at once, whatever the device allows
+ * @returns {Promise<{device: GPUDevice, info: object, fallback: boolean, integerDot: boolean,
+ *     maxBindingBytes: number}>}
  * Errors carry a code: 'no-webgpu', 'no-adapter'.
  */
 export async function openDevice(gpu, options = {}) {
@@ -28,17 +29,19 @@ export async function openDevice(gpu, options = {}) {
         throw coded('no-webgpu', 'This browser has no WebGPU; a recent Chrome, Edge, Firefox or ' +
             'Safari has. A page needs https or localhost for it.');
     }
-    const { powerPreference, forceFallbackAdapter = false, defaultLimits = false } = options;
+    const { powerPreference, forceFallbackAdapter = false, maxBindingBytes = Infinity } = options;
     const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter });
     if (!adapter) {
         throw coded('no-adapter', 'WebGPU found no graphics device that it can use; the settings ' +
             'of the browser, or its GPU page (chrome://gpu), say why.');
     }
-    const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+    const { maxBufferSize } = adapter.limits;
+    const maxStorageBufferBindingSize =
+        Math.min(adapter.limits.maxStorageBufferBindingSize, maxBindingBytes);
     const device = await adapter.requestDevice({
         label: 'stapes',
         requiredFeatures: ['subgroups', 'timestamp-query'].filter((f) => adapter.features.has(f)),
-        requiredLimits: defaultLimits ? {} : { maxStorageBufferBindingSize, maxBufferSize },
+        requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
     });
     const info = adapter.info ?? {};
     return {
@@ -46,6 +49,8 @@ export async function openDevice(gpu, options = {}) {
         info,
         fallback: Boolean(info.isFallbackAdapter ?? adapter.isFallbackAdapter),
         integerDot: Boolean(gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product')),
+        // A device is never given less than WebGPU's default.
+        maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, maxBindingBytes),
     };
 }
 
@@ -72,7 +77,7 @@ function subgroupSize({ vendor, subgroupMinSize = 0, subgroupMaxSize = 0 }) {
 
 /** What struct webgpu_info of webgpu.h holds. */
 export function describeDevice(opened) {
-    const { info, integerDot, device: { features, limits } } = opened;
+    const { info, integerDot, maxBindingBytes, device: { features, limits } } = opened;
     const cpu = isCpu(opened);
     const subgroups = features.has('subgroups') ? subgroupSize(info) : 0;
     return {
@@ -84,7 +89,7 @@ export function describeDevice(opened) {
         subgroupSize: subgroups,
         invocations: limits.maxComputeInvocationsPerWorkgroup,
         sharedBytes: limits.maxComputeWorkgroupStorageSize,
-        bindingBytes: limits.maxStorageBufferBindingSize,
+        bindingBytes: maxBindingBytes,
         bufferBytes: limits.maxBufferSize,
         name: nameOf(info),
         driver: `WebGPU, ${[info.vendor, info.architecture].filter(Boolean).join(' ') ||

@@ -104,6 +104,8 @@ export interface SttOptions {
         powerPreference?: 'low-power' | 'high-performance';
         /** Take a software adapter even where there is a GPU. */
         forceFallbackAdapter?: boolean;
+        /** Bind no more of a buffer at once. Default: what the device allows, 128 MiB or more. */
+        maxBindingBytes?: number;
     };
     /**
      * Forms of kernels: 'plain', 'workgroup', 'subgroup', 'integer'. Default: the best there is.
