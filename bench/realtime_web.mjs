@@ -94,9 +94,9 @@ async function benchInChromium({ build, model, ...options }) {
 }
 
 function print(result) {
-    const line = (name, { median, p10, p90 }, note) => console.log(
+    const line = (name, { median, p10, p95 }, note) => console.log(
         `${name.padEnd(22)} ${median.toFixed(2).padStart(8)} ms (${p10.toFixed(2)} to ` +
-        `${p90.toFixed(2)})  ${note}`);
+        `${p95.toFixed(2)})  ${note}`);
     console.log(`${result.name}: ${result.device}, ${result.frames} frames of 80 ms, loaded in ` +
         `${(result.loadMs / 1000).toFixed(2)} s, ${(result.memoryBytes / 1e6).toFixed(1)} MB of ` +
         'WebAssembly memory');

@@ -8,7 +8,7 @@ const FRAME_SAMPLES = 1920;
 function summarize(values) {
     const sorted = [...values].sort((a, b) => a - b);
     const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-    return { median: at(0.5), p10: at(0.1), p90: at(0.9) };
+    return { median: at(0.5), p10: at(0.1), p95: at(0.95) };
 }
 
 // Speech-like enough for the models: what is said does not change what a frame costs.
