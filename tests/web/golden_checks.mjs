@@ -62,6 +62,22 @@ export function compareSound(preset, events) {
     assertClose(flatten(steps, 'vad'), data.filter((_, i) => i % width === 0), 'vad');
 }
 
+/** The first steps alone: tokens, codes and margins. */
+export function compareBeginning(preset, events, frames) {
+    const steps = stepsOf(events);
+    const first = (name, n) => golden(preset, name).data.slice(0, n);
+    assert.equal(steps.length, frames + 1, 'steps');
+    assertEqual(steps.map((s) => s.token), first('lm_shift/text_tokens', frames + 1), 'tokens');
+    assertClose(steps.map((s) => s.margin), first('lm_shift/text_margin', frames + 1), 'margins');
+    const codes = flatten(steps, 'codes');
+    assert.ok(codes.length >= frames);
+    assertEqual(codes, first('mimi/codes', codes.length), 'codes');
+    if (preset === 'moshi-tiny') {
+        const audio = flatten(steps, 'audio');
+        assertEqual(audio, first('lm_shift/dep_tokens', audio.length), 'audio');
+    }
+}
+
 /** Words and their ends as upstream's asr.rs tells them; it makes one step less. */
 export function compareEvents(preset, events) {
     const { steps, events: told } = readJson(preset, 'lm_shift/asr_events.json');

@@ -16,7 +16,8 @@ import { fileURLToPath } from 'node:url';
 import { Recording } from '../../tools/web/package/recording.js';
 import { whyNoDawn } from './dawn.mjs';
 import { BUILD, FileSource, Model, openGpu } from './engine.mjs';
-import { GOLDENS, compareCodes, compareEvents, compareSound, readSound } from './golden_checks.mjs';
+import { GOLDENS, compareBeginning, compareCodes, compareEvents, compareSound, readSound }
+    from './golden_checks.mjs';
 
 const RECORDINGS = fileURLToPath(new URL('../../tools/demo/recordings/', import.meta.url));
 const FEW = ['003.flac', '004.flac', '007.flac'];
@@ -63,6 +64,18 @@ for (const preset of ['stt-tiny', 'moshi-tiny']) {
         assert.deepEqual(await model.run(sound), events, 'a second stream of the same sound');
         const louder = await model.run({ ...sound, sound: sound.sound.map((v) => 1.1 * v) });
         assert.throws(() => compareSound(preset, louder), { name: 'AssertionError' });
+        model.close();
+    });
+}
+
+// What models are given on GPUs. A few frames: barriers are slow on CPU devices.
+for (const [preset, kernels] of [['stt-tiny', 'workgroup'], ['moshi-tiny', 'subgroup']]) {
+    test(`${preset} says so with ${kernels} kernels, too`, options, async () => {
+        const frames = 4;
+        const model = await open(quantize(preset), { kvType: 'f32', kernels });
+        const { sound, ...how } = goldenSound(preset);
+        const events = await model.run({ ...how, sound: sound.subarray(0, 1920 * frames) });
+        compareBeginning(preset, events, frames);
         model.close();
     });
 }
