@@ -12,9 +12,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test from 'node:test';
 
+import { Gpu, openDevice } from '../../runtime/webgpu/gpu.js';
 import { Loader } from '../../tools/web/package/loader.js';
 import { Status } from '../../tools/web/package/errors.js';
-import { whyNoDawn } from './dawn.mjs';
+import { openDawn, whyNoDawn } from './dawn.mjs';
 import { BUILD, FileSource, Model, createEngine, openGpu } from './engine.mjs';
 import { readSound } from './golden_checks.mjs';
 
@@ -173,6 +174,26 @@ test('a load that fails leaves nothing, and cannot go on', options, async () => 
         await gpu.progress();
     }
     await expectSame(engine);
+    source.close();
+});
+
+test('a device that is lost while a model loads', options, async () => {
+    const opened = await openDevice(await openDawn());
+    const lost = new Gpu(opened);
+    const engine = await createEngine(lost, () => {});
+    const source = new WindowSource(MODEL);
+    source.high = source.size / 2;
+    engine.files.add('model.gguf', source);
+    assert.ok(engine.open('model.gguf'));
+    assert.equal(engine.load(), false);
+    opened.device.destroy();
+    await lost.lost;
+    source.high = source.size;
+    assert.throws(() => engine.load(), { code: 'device-lost' });
+    assert.throws(() => engine.open('model.gguf'), { code: 'device-lost' });
+    const { buffers, programs, pipelines } = lost.stats();
+    assert.deepEqual({ buffers, programs, pipelines }, { buffers: 0, programs: 0, pipelines: 0 });
+    lost.destroy();
     source.close();
 });
 
