@@ -170,6 +170,28 @@ describe('a model', () => {
         await assert.rejects(failing, coded('closed'));
     });
 
+    test('keeps its order when appending is aborted', async () => {
+        const made = makeCore();
+        const whole = model(30 << 20);
+        const loading = made.core.load({
+            model: normalizeModel({ stream: true, bytes: whole.length }),
+        });
+        const first = new AbortController();
+        const second = new AbortController();
+        const appends = [
+            made.core.append(whole.subarray(0, 20 << 20), {}, first.signal),
+            made.core.append(whole.subarray(0, 10 << 20), {}, second.signal),
+        ];
+        second.abort();
+        await soon();
+        first.abort(); // more of it than the window holds: it is on its way
+        await assert.rejects(appends[1], coded('aborted'));
+        await appends[0];
+        await made.core.append(whole.subarray(20 << 20), {});
+        await loading;
+        assert.equal(made.engine.sum, sumOf(whole));
+    });
+
     test('can be given up while it loads', async () => {
         const made = makeCore();
         const controller = new AbortController();

@@ -188,7 +188,7 @@ export class Stt extends EventTarget {
     /**
      * The next bytes of a `{stream: true}` model, copied; any length. Resolves when there is room
      * for more. A shard that does not fit ('truncated', 'out-of-order', 'integrity') is left out,
-     * and the right one may follow.
+     * and the right one may follow; so is one that is aborted before its turn. Later it is taken.
      */
     appendModelShard(
         bytes: Uint8Array,

@@ -20,7 +20,8 @@ function absolute(url, base) {
     }
 }
 
-function checkShards(shards, where, base) {
+/** @param code of the error: whose fault it is */
+function checkShards(shards, where, base, code = 'argument') {
     const good =
         Array.isArray(shards) &&
         shards.length > 0 &&
@@ -32,7 +33,7 @@ function checkShards(shards, where, base) {
                 (base === null || isUrl(s.url)) &&
                 (s.sha256 === undefined || /^[0-9a-f]{64}$/i.test(s.sha256)),
         );
-    if (!good) throw wrong(`${where}: shards is no list of {url, bytes, sha256}.`);
+    if (!good) throw new SttError(code, `${where}: shards is no list of {url, bytes, sha256}.`);
     return shards.map((s) => ({
         bytes: s.bytes,
         ...(base !== null && { url: absolute(s.url, base) }),
@@ -62,13 +63,20 @@ export function normalizeModel(model, base) {
     throw wrong('model is none of: a URL, URLs, a File, Files, {shards}, {stream: true, bytes}.');
 }
 
-const nameOf = (url) => decodeURIComponent(new URL(url).pathname.split('/').pop()) || 'model.gguf';
+function nameOf(url) {
+    const name = new URL(url).pathname.split('/').pop() || 'model.gguf';
+    try {
+        return decodeURIComponent(name);
+    } catch {
+        return name; // a percent sign that escapes nothing is legal, too
+    }
+}
 
 async function readManifest(url, options) {
     const manifest = await fetchJson(url, options);
     if (manifest?.format !== 'stapes-shards' || manifest.version !== 1)
         throw new SttError('bad-model', `${url} is no manifest of shards, version 1.`);
-    const shards = checkShards(manifest.shards, url, url);
+    const shards = checkShards(manifest.shards, url, url, 'bad-model');
     if (shards.reduce((sum, shard) => sum + shard.bytes, 0) !== manifest.bytes)
         throw new SttError('bad-model', `${url}: bytes is not the sum of its shards.`);
     return shards;
@@ -154,13 +162,14 @@ export class Appender {
         return this.#rows?.length ?? this.#next;
     }
 
-    /** In the order of the calls. */
+    /** In the order of the calls. Aborted before its turn, a shard is left out. */
     append(bytes, shard, signal) {
         const done = this.#tail.then(async () => {
+            signal?.throwIfAborted();
             await this.#check(bytes, shard);
             this.#next++;
             this.#length += bytes.length;
-            await this.#source.push(bytes, signal);
+            await this.#source.push(bytes, null); // half a shard would move all that follow
         });
         this.#tail = done.catch(() => {}); // the caller has it
         return done;
