@@ -129,6 +129,41 @@ describe('a shard', () => {
         assert.equal(server.requests.length, 7);
     });
 
+    test('goes on when the connection falls silent', { timeout: 10000 }, async () => {
+        const {
+            shards: [shard],
+        } = serve();
+        server.trouble = ({ number }) => (number < 2 ? { hang: true } : {});
+        assert.deepEqual(await fetchAll(shard, 0, { silentMs: 100 }), server.files.get('s0'));
+        assert.equal(server.starts('s0').length, 3);
+        const never = (url, { signal }) =>
+            new Promise((_, reject) => {
+                signal.addEventListener('abort', () => {
+                    given++;
+                    reject(signal.reason);
+                });
+            });
+        let given = 0;
+        const rejected = fetchAll(shard, 0, { silentMs: 1, fetch: never });
+        await assert.rejects(rejected, coded('network', /nothing came/));
+        assert.equal(given, 7, 'requests are not left behind');
+    });
+
+    test('is not put together from two versions of a file', async () => {
+        const {
+            shards: [shard],
+        } = serve();
+        server.version = '"1"';
+        server.trouble = ({ number }) => {
+            if (number === 1) server.version = '"2"';
+            return number === 0 ? { dropAfter: 50000 } : {};
+        };
+        await assert.rejects(
+            fetchAll({ ...shard, version: '"1"' }),
+            coded('integrity', /changed on its server/),
+        );
+    });
+
     test('is told truncated or longer than announced', async () => {
         const {
             shards: [shard],
@@ -171,6 +206,11 @@ describe('a shard', () => {
         assert.equal(server.requests.at(-1).method, 'GET');
         server.trouble = () => ({});
         await assert.rejects(probe(`${server.url}none`, {}), coded('network', /404/));
+        const noHead = async (url, init) => {
+            if (init.method === 'HEAD') throw new TypeError('CORS');
+            return fetch(url, init);
+        };
+        assert.equal((await probe(shard.url, { fetch: noHead })).bytes, shard.bytes);
     });
 });
 
@@ -363,8 +403,8 @@ describe('models', () => {
             [{ format: 'x' }, 'bad-model'],
             [{ version: 2 }, 'bad-model'],
             [{ bytes: 1 }, 'bad-model'],
-            [{ shards: [] }, 'argument'],
-            [{ shards: [{ ...shards[0], sha256: 'beef' }] }, 'argument'],
+            [{ shards: [] }, 'bad-model'],
+            [{ shards: [{ ...shards[0], sha256: 'beef' }] }, 'bad-model'],
         ]) {
             manifest({ ...good, ...change });
             await assert.rejects(open('m/model.json'), coded(code, /model\.json/));
@@ -376,6 +416,9 @@ describe('models', () => {
 
     test('are one file, or byte shards, by URL', async () => {
         const { whole, shards } = serve();
+        server.files.set('100%.gguf', whole);
+        assert.equal((await open('100%25.gguf')).files[0].source.size, whole.length);
+        await assert.rejects(open('100%.gguf'), coded('network', /HTTP 400/));
         const {
             files: [one],
         } = await open(shards[1].url);

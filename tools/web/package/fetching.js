@@ -7,6 +7,8 @@ import { SttError, abortError } from './errors.js';
 const RETRIES = 6;
 const FIRST_DELAY_MS = 500;
 const RETRIED = [408, 425, 429];
+/** A connection that is silent for so long is given up. */
+const SILENT_MS = 30000;
 
 function sleep(ms, signal) {
     return new Promise((resolve, reject) => {
@@ -20,6 +22,19 @@ function sleep(ms, signal) {
         }, ms);
         signal?.addEventListener('abort', abort, { once: true });
     });
+}
+
+/** What `promise` gives, or an error when that takes too long. */
+async function within(ms, promise) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`nothing came for ${ms / 1000} s`)), ms);
+    });
+    try {
+        return await Promise.race([promise, late]);
+    } finally {
+        clearTimeout(timer);
+    }
 }
 
 /** Counts failures in a row and waits longer after each. */
@@ -42,8 +57,17 @@ class Patience {
     }
 }
 
-async function request(url, { fetch = globalThis.fetch, signal, noStore }, init) {
-    const response = await fetch(url, { signal, ...(noStore && { cache: 'no-store' }), ...init });
+async function request(url, options, init) {
+    const { fetch = globalThis.fetch, signal, noStore, silentMs = SILENT_MS } = options;
+    const own = new AbortController();
+    const abort = () => own.abort(signal.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true }); // for the body, too
+    const asked = { signal: own.signal, ...(noStore && { cache: 'no-store' }), ...init };
+    const response = await within(silentMs, fetch(url, asked)).catch((error) => {
+        own.abort(); // a request that is late would keep its connection
+        throw error;
+    });
     if (response.ok || response.status === 416) return response;
     await response.body?.cancel();
     const message = `HTTP ${response.status} ${response.statusText}`.trim();
@@ -62,10 +86,22 @@ function lengthOf(response) {
 
 function checkLength({ url, bytes }, response) {
     const length = lengthOf(response);
-    if (response.status === 416 || length < bytes)
-        throw new SttError('truncated', `${url} has ${length} bytes, not ${bytes}.`);
-    if (length > bytes)
-        throw new SttError('integrity', `${url} has ${length} bytes, not ${bytes}.`);
+    const wrong = `${url} has ${length || 'less'} bytes, not ${bytes}.`;
+    if (response.status === 416 || length < bytes) throw new SttError('truncated', wrong);
+    if (length > bytes) throw new SttError('integrity', wrong);
+}
+
+/** Changes when the file does; null where the server, or CORS, tells nothing. */
+const versionOf = ({ headers }) => headers.get('ETag') ?? headers.get('Last-Modified');
+
+/** The rest of a file must be of the file whose beginning there is. */
+function checkRest({ url, version }, from, response) {
+    const now = versionOf(response);
+    if (version && now && now !== version)
+        throw new SttError('integrity', `${url} was changed on its server meanwhile.`);
+    const start = parseInt(/\d+/.exec(response.headers.get('Content-Range'))?.[0] ?? from, 10);
+    if (response.status === 206 && start !== from)
+        throw new SttError('network', `${url}: the server sent byte ${start} for byte ${from}.`);
 }
 
 /** The body from offset `from` on, also where the server ignores the Range. */
@@ -76,23 +112,26 @@ async function* body(shard, from, options) {
         from ? { headers: { Range: `bytes=${from}-` } } : {},
     );
     checkLength(shard, response);
+    if (from) checkRest(shard, from, response);
     let skip = response.status === 206 ? 0 : from;
     const reader = response.body.getReader();
     try {
         for (;;) {
-            const { done, value } = await reader.read();
+            const { done, value } = await within(options.silentMs ?? SILENT_MS, reader.read());
             if (done) return;
             if (value.length > skip) yield value.subarray(skip);
             skip = Math.max(0, skip - value.length);
         }
     } finally {
-        await reader.cancel().catch(() => {}); // a body that broke off rejects once more
+        // Not awaited: a silent one may not answer. A body that broke off rejects once more.
+        reader.cancel().catch(() => {});
     }
 }
 
 /**
  * Bytes [from, shard.bytes) of shard.url as they come, each array valid until the next one.
- * @param options {signal, fetch, noStore, log(level, text), delay: ms after the first failure}
+ * @param options {signal, fetch, noStore, log(level, text), delay: ms after the first failure,
+ *     silentMs: until a connection that gives nothing is given up}
  */
 export async function* fetchShard(shard, from, options) {
     const patience = new Patience(shard.url, options);
@@ -142,9 +181,7 @@ export async function fetchJson(url, options) {
     }
 }
 
-/**
- * {url, bytes, version}: version changes when the file does; null where the server tells nothing.
- */
+/** {url, bytes, version: of versionOf}. */
 export async function probe(url, options) {
     const response = await persist(url, options, async () => {
         const head = await fetchHead(url, options);
@@ -160,16 +197,18 @@ export async function probe(url, options) {
             `${url}: the server does not tell how long the file is; ` +
                 'a manifest of shards would.',
         );
-    const { headers } = response;
-    return { url, bytes, version: headers.get('ETag') ?? headers.get('Last-Modified') };
+    return { url, bytes, version: versionOf(response) };
 }
 
-/** Null where the server does not like HEAD: signed URLs often are for GET alone. */
+/**
+ * Null where the server does not like HEAD: signed URLs and rules of CORS often are for GET alone,
+ * and the latter look like a network that is down.
+ */
 async function fetchHead(url, options) {
     try {
         return await request(url, options, { method: 'HEAD' });
     } catch (error) {
-        if (error instanceof SttError) return null;
-        throw error;
+        if (options.signal?.aborted) throw error;
+        return null;
     }
 }
