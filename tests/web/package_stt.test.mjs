@@ -68,7 +68,9 @@ describe('Stt', () => {
             { model: 7 },
             { model: [] },
             { model: { stream: true } },
+            null,
             { model: 'http://x/', kvType: 'f8' },
+            { model: 'http://x/', kernels: 5 },
             { model: ['http://x/', 5] },
             { model: 'http://' },
             { model: { shards: [{ url: 'http://x/' }] } },
@@ -77,6 +79,38 @@ describe('Stt', () => {
         const { stt } = await create();
         await assert.rejects(stt.feedAudio([1, 2]), coded('argument', /Float32Array/));
         await assert.rejects(stt.appendModelShard('x'), coded('argument', /Uint8Array/));
+    });
+
+    test('posts nothing that cannot be posted', async () => {
+        const { worker } = await create(good, { onWord: () => {}, device: { ignored: () => {} } });
+        const [options] = structuredClone(worker.sent[0].args);
+        assert.deepEqual(Object.keys(options).sort(), [
+            'cache',
+            'device',
+            'kernels',
+            'kvType',
+            'model',
+        ]);
+    });
+
+    test('says where workers come from, if none starts', async () => {
+        globalThis.Worker = class {
+            constructor() {
+                throw new DOMException('other origin', 'SecurityError');
+            }
+        };
+        await assert.rejects(
+            Stt.create({ model: 'http://x/m.gguf' }),
+            coded('worker', /other origin.*own origin/),
+        );
+    });
+
+    test('goes on with its words when a flush never began', async () => {
+        const { stt, worker } = await create();
+        const words = stt.words();
+        await assert.rejects(stt.flush({ signal: AbortSignal.abort() }), coded('aborted'));
+        tell(worker, 'wordend', { text: 'a', start: 0, end: 1 });
+        assert.deepEqual((await words.next()).value, { text: 'a', start: 0, end: 1 });
     });
 
     test('copies what it is given', async () => {

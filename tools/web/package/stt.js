@@ -8,7 +8,28 @@ import { normalizeModel } from './model.js';
 const FRAME_MS = 80;
 const OF_A_RECORDING = ['word', 'wordend', 'turnend', 'frame'];
 
-const startWorker = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+function startWorker() {
+    try {
+        return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    } catch (error) {
+        throw new SttError(
+            'worker',
+            `The worker cannot be started: ${error.message} Browsers start workers of the ` +
+                'page’s own origin only: serve the package from there.',
+            { cause: error },
+        );
+    }
+}
+
+/** What the worker is told of the options; others may be of a kind that cannot be posted. */
+function workerOptions({ device, kernels, kvType, cache }) {
+    if (kvType !== undefined && !['f32', 'f16', 'q8'].includes(kvType))
+        throw new SttError('argument', `kvType is 'f32', 'f16' or 'q8', not ${kvType}.`);
+    if (kernels !== undefined && typeof kernels !== 'string')
+        throw new SttError('argument', `kernels is a string, not ${kernels}.`);
+    const { powerPreference, forceFallbackAdapter } = device ?? {};
+    return { device: { powerPreference, forceFallbackAdapter }, kernels, kvType, cache };
+}
 
 /** Words on their way to one `for await`. */
 class Words {
@@ -56,17 +77,14 @@ export class Stt extends EventTarget {
     info = null;
     ready;
 
-    static async create({ model, signal, onProgress, ...options } = {}) {
+    static async create(options) {
+        const { model, signal, onProgress } = options ?? {};
         const base = globalThis.document?.baseURI ?? globalThis.location?.href;
         const normalized = normalizeModel(model, base);
+        const forWorker = { ...workerOptions(options), model: normalized };
         if (signal?.aborted) throw abortError(signal);
-        if (options.kvType !== undefined && !['f32', 'f16', 'q8'].includes(options.kvType))
-            throw new SttError(
-                'argument',
-                `kvType is 'f32', 'f16' or 'q8', not ${options.kvType}.`,
-            );
         const stt = new Stt(startWorker());
-        stt.#load({ ...options, model: normalized }, signal, onProgress);
+        stt.#load(forWorker, signal, onProgress);
         if (!normalized.stream) await stt.ready;
         return stt;
     }
@@ -125,6 +143,7 @@ export class Stt extends EventTarget {
     }
 
     async flush({ signal } = {}) {
+        if (signal?.aborted) throw abortError(signal); // before it began: nothing is forgotten
         const epoch = this.#epoch;
         try {
             return await this.#call('flush', [], { signal });
