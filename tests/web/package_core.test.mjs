@@ -214,6 +214,22 @@ describe('a model', () => {
         assert.ok(made.gpu.destroyed);
     });
 
+    test('can be given up while the browser looks for a device', async () => {
+        let open;
+        let destroyed = false;
+        const core = new Core({ openDevice: () => new Promise((done) => (open = done)) }, () => {});
+        const controller = new AbortController();
+        const loading = core.load(
+            { model: normalizeModel({ stream: true, bytes: 1e6 }) },
+            controller.signal,
+        );
+        controller.abort();
+        await assert.rejects(loading, coded('aborted'));
+        open({ device: { destroy: () => (destroyed = true) } });
+        await soon();
+        assert.ok(destroyed, 'a device that comes too late is given back');
+    });
+
     test('needs WebGPU and an adapter', async () => {
         for (const [thrown, code] of [
             [Object.assign(new Error('none'), { code: 'no-webgpu' }), 'no-webgpu'],

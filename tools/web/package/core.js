@@ -101,7 +101,8 @@ export class Core {
         this.#alive();
         this.#gpu = makeGpu(device);
         this.#gpu.lost.then((detail) => this.#lose(detail));
-        this.#engine = await createEngine({ module: await module, gpu: this.#gpu, log });
+        const compiled = await Promise.race([module, this.#loader.ended]);
+        this.#engine = await createEngine({ module: compiled, gpu: this.#gpu, log });
         this.#alive();
         await this.#opened;
         await this.#loader.run(this.#engine, this.#gpu, options);
@@ -111,9 +112,11 @@ export class Core {
     }
 
     async #openDevice(options) {
+        const opening = this.#platform.openDevice(options);
         try {
-            return await this.#platform.openDevice(options);
+            return await Promise.race([opening, this.#loader.ended]);
         } catch (error) {
+            opening.then(({ device }) => device.destroy(), () => {}); // nobody waits for it
             throw toSttError(error, error.code === 'no-webgpu' ? error.code : 'no-adapter');
         }
     }

@@ -15,7 +15,7 @@ const EVENTS = ['none', 'step', 'word', 'wordend', 'turnend', 'end']; // enum st
 export class Engine {
     #exports;
     #staging = 0;
-    #lastError = '';
+    #errors = []; // what was said of them since the last call that succeeded
 
     /**
      * @param module WebAssembly.Module of stapes.wasm
@@ -28,7 +28,7 @@ export class Engine {
         engine.files = new Files(memory);
         const hear = (level, text, length) => {
             const message = new TextDecoder().decode(new Uint8Array(memory(), text, length));
-            if (level === 0) engine.#lastError = message;
+            if (level === 0) engine.#errors.push(message);
             log(LEVELS[level] ?? 'debug', message);
         };
         const instance = await WebAssembly.instantiate(module, {
@@ -53,24 +53,27 @@ export class Engine {
 
     /** The error of a status, with what the engine said last. */
     #error(status) {
-        if (status !== Status.IO) return statusError(status, this.#lastError);
+        const text = this.#errors.splice(0).join('\n');
+        if (status !== Status.IO) return statusError(status, text);
         // A source that can be read but ends too early has no error of its own.
-        return this.files.error ?? new SttError('truncated', this.#lastError);
+        return this.files.error ?? new SttError('truncated', text);
     }
 
     #check(status) {
         if (status < 0) throw this.#error(status);
+        this.#errors.length = 0;
         return status;
     }
 
     /** True when done; false where bytes are missing or the device is busy. */
     #advance(status) {
-        return status === Status.AGAIN ? false : this.#check(status) === 0;
+        if (status !== Status.AGAIN) return this.#check(status) === 0;
+        this.#errors.length = 0;
+        return false;
     }
 
     /** Headers and the device. */
     open(path, { slots = 1, kvType, kernels = '' } = {}) {
-        this.#lastError = '';
         return this.#withText(path, (pathAt, pathBytes) =>
             this.#withText(kernels, (kernelsAt, kernelsBytes) =>
                 this.#advance(

@@ -105,7 +105,9 @@ async function listFiles(model, options) {
     const split = model.urls.every((url) => SPLIT.test(nameOf(url)));
     const urls = split && model.urls.length === 1 ? siblings(first) : model.urls;
     const shards = await Promise.all(urls.map((url) => probe(url, options)));
-    return split ? shards.map((shard) => [nameOf(shard.url), [shard]]) : [['model.gguf', shards]];
+    return split
+        ? shards.map((shard) => [nameOf(shard.url), [shard]])
+        : [[nameOf(first), shards]];
 }
 
 const byName = (a, b) => a.name.localeCompare(b.name, 'en', { numeric: true });
