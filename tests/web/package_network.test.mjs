@@ -222,6 +222,21 @@ describe('shards without a cache', () => {
         assert.deepEqual(await load(shards), whole);
     });
 
+    test('tell of bytes before a shard is checked', async () => {
+        const { whole, shards } = serve();
+        const source = new ShardSource(shards);
+        const seen = [];
+        const download = new Download(shards, source, {
+            delay: DELAY,
+            cache: null,
+            onBytes: () => seen.push([download.arrived, source.received]),
+        });
+        await Promise.all([download.run(), readAll(source)]);
+        assert.ok(seen.some(([arrived, shown]) => arrived > shown));
+        assert.ok(seen.every(([arrived], i) => i === 0 || arrived > seen[i - 1][0]));
+        assert.equal(seen.at(-1)[0], whole.length);
+    });
+
     test('are fetched again when a hash is wrong, once', async () => {
         const { whole, shards } = serve();
         server.trouble = ({ name, number }) =>

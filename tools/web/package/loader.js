@@ -151,7 +151,9 @@ export class Loader {
         const shard = this.appender?.current ?? sum((file) => file.download?.current ?? 0);
         this.#options.progress({
             loadedBytes: this.#needs,
-            receivedBytes: this.received,
+            receivedBytes: sum(({ source, download }) =>
+                Math.max(source.received, download?.arrived ?? 0),
+            ),
             totalBytes: this.size,
             shard: Math.min(shard, Math.max(0, shards - 1)),
             shards,

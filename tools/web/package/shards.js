@@ -33,8 +33,8 @@ export class Download {
     /**
      * @param shards [{url, bytes, sha256?, version?}]
      * @param source ShardSource of them
-     * @param options {signal, fetch, delay, log, cache: ShardCache or null, onBytes(i, bytes of
-     *     it), onShard(i): i is complete}
+     * @param options {signal, fetch, delay, log, cache: ShardCache or null, onBytes(): `arrived`
+     *     grows, onShard(i): i is complete}
      */
     constructor(shards, source, options) {
         this.#shards = shards;
@@ -42,6 +42,14 @@ export class Download {
         this.#cache = options.cache;
         this.#options = { ...options, noStore: Boolean(options.cache) };
         this.current = 0;
+        /** Bytes of the file up to which it has come, checked or not. */
+        this.arrived = 0;
+    }
+
+    #hear(i, bytes) {
+        const before = this.#shards.slice(0, i).reduce((sum, shard) => sum + shard.bytes, 0);
+        this.arrived = before + bytes;
+        this.#options.onBytes?.();
     }
 
     /** Resolves when all of them have been placed or pushed. */
@@ -124,7 +132,7 @@ export class Download {
         for await (const bytes of fetchShard(shard, partial.size, this.#options)) {
             if (!partial.append(bytes)) return false;
             show();
-            this.#options.onBytes?.(i, partial.size);
+            this.#hear(i, partial.size);
         }
         return true;
     }
@@ -162,7 +170,7 @@ export class Download {
             for await (const bytes of fetchShard(shard, 0, this.#options)) {
                 all.set(bytes, at);
                 at += bytes.length;
-                this.#options.onBytes?.(i, at);
+                this.#hear(i, at);
             }
             if ((await sha256(all)) === shard.sha256.toLowerCase()) return all;
             if (again) throw this.#wrong(shard);
@@ -177,7 +185,7 @@ export class Download {
             hash?.update(bytes);
             await this.#source.push(bytes, this.#options.signal);
             at += bytes.length;
-            this.#options.onBytes?.(i, at);
+            this.#hear(i, at);
         }
         if (hash && hash.hex() !== shard.sha256.toLowerCase()) throw this.#wrong(shard);
     }

@@ -11,7 +11,10 @@ export class LoadProgress {
     #bar = document.getElementById('load-bar');
     #text = document.getElementById('load-text');
 
+    #shown = 0;
+
     begin() {
+        this.#shown = 0;
         this.#bar.replaceChildren();
         this.#text.textContent = 'Opening…';
         this.#bar.removeAttribute('aria-valuenow');
@@ -22,10 +25,15 @@ export class LoadProgress {
         this.#element.hidden = true;
     }
 
-    /** @param {{loadedBytes: number, totalBytes: number, shard: number, shards: number}} progress
-     *      shard counts from 0 */
-    show({ loadedBytes, totalBytes, shard, shards }) {
-        const part = totalBytes > 0 ? loadedBytes / totalBytes : 0;
+    /**
+     * Bytes that arrive count until all have: what is cached, or a file, then shows how it loads.
+     * @param {{loadedBytes: number, receivedBytes: number, totalBytes: number, shard: number,
+     *      shards: number}} progress shard counts from 0
+     */
+    show({ loadedBytes, receivedBytes, totalBytes, shard, shards }) {
+        const bytesDone = receivedBytes < totalBytes ? receivedBytes : loadedBytes;
+        const now = totalBytes > 0 ? bytesDone / totalBytes : 0;
+        const part = (this.#shown = Math.max(this.#shown, now));
         while (this.#bar.childElementCount < Math.max(1, shards))
             this.#bar.append(document.createElement('i'));
         [...this.#bar.children].forEach((segment, i) => {
@@ -34,7 +42,7 @@ export class LoadProgress {
         });
         const bytes =
             part < 1
-                ? `${megabytes(loadedBytes)} of ${megabytes(totalBytes)}`
+                ? `${megabytes(part * totalBytes)} of ${megabytes(totalBytes)}`
                 : `${megabytes(totalBytes)}, preparing the GPU…`;
         this.#text.textContent =
             shards > 1 ? `Shard ${Math.min(shard + 1, shards)} of ${shards} · ${bytes}` : bytes;
