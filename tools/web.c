@@ -92,10 +92,10 @@ static struct MHD_Response *text_response(const char *text)
 
 /* A file below the root, whatever dots and links are in the URL; -1: there is none. MHD has decoded
  * the URL, which begins with a slash. */
-static int open_file(const struct site *site, const char *url, char path[PATH_MAX], uint64_t *size)
+static int open_file(const struct site *site, const char *url, char path[PATH_MAX],
+                     struct stat *stat)
 {
     char wanted[PATH_MAX];
-    struct stat stat;
     const char *index = url[0] && url[strlen(url) - 1] == '/' ? "index.html" : "";
     int length = snprintf(wanted, sizeof(wanted), "%s/%s%s", site->root, url, index);
     if (length < 0 || (size_t)length >= sizeof(wanted) || !realpath(wanted, path))
@@ -103,12 +103,10 @@ static int open_file(const struct site *site, const char *url, char path[PATH_MA
     if (strncmp(path, site->root, site->root_length) != 0 || path[site->root_length] != '/')
         return -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd >= 0 && (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))) {
+    if (fd >= 0 && (fstat(fd, stat) != 0 || !S_ISREG(stat->st_mode))) {
         close(fd);
         fd = -1;
     }
-    if (fd >= 0)
-        *size = (uint64_t)stat.st_size;
     return fd;
 }
 
@@ -151,11 +149,17 @@ static unsigned parse_range(const char *header, uint64_t size, struct range *ran
 }
 
 static enum MHD_Result answer_file(struct MHD_Connection *connection, int fd, const char *path,
-                                   uint64_t size)
+                                   const struct stat *stat)
 {
-    char text[80];
+    char text[80], tag[80];
+    uint64_t size = (uint64_t)stat->st_size;
     struct range range;
     const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
+    const char *wanted = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Range");
+    snprintf(tag, sizeof(tag), "\"%" PRIx64 "-%" PRIx64 ".%lx\"", size,
+             (uint64_t)stat->st_mtim.tv_sec, (unsigned long)stat->st_mtim.tv_nsec);
+    if (wanted && strcmp(wanted, tag) != 0)
+        header = NULL; /* a range of another version */
     unsigned status = parse_range(header, size, &range);
     struct MHD_Response *response;
     if (status == MHD_HTTP_RANGE_NOT_SATISFIABLE) {
@@ -171,6 +175,8 @@ static enum MHD_Result answer_file(struct MHD_Connection *connection, int fd, co
     }
     if (response && status != MHD_HTTP_OK)
         MHD_add_response_header(response, "Content-Range", text);
+    if (response)
+        MHD_add_response_header(response, "ETag", tag);
     return queue(connection, status, response, type_of(path));
 }
 
@@ -183,15 +189,15 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
     (void)upload_bytes;
     (void)state;
     char path[PATH_MAX];
-    uint64_t size;
+    struct stat stat;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return queue(connection, MHD_HTTP_METHOD_NOT_ALLOWED, text_response("Only GET and HEAD.\n"),
                      "text/plain");
-    int fd = open_file(user, url, path, &size);
+    int fd = open_file(user, url, path, &stat);
     if (fd < 0)
         return queue(connection, MHD_HTTP_NOT_FOUND, text_response("There is no such file.\n"),
                      "text/plain");
-    return answer_file(connection, fd, path, size);
+    return answer_file(connection, fd, path, &stat);
 }
 
 static bool find_site(const struct options *options, struct report *report, struct site *site)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Both servers of the page, serve.mjs and `stapes web`: what they give, and what they do not. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,6 +97,19 @@ function testServer(start) {
                 bytes.slice(first, last + 1),
             );
         }
+    });
+
+    it('tells versions of a file, and gives no range of another', async () => {
+        const part = (headers) =>
+            fetch(`${url}model.gguf.00`, { headers: { Range: 'bytes=0-9', ...headers } });
+        const first = await part({});
+        const tag = first.headers.get('etag');
+        assert.match(tag, /^"[\w.-]+"$/);
+        assert.equal((await part({ 'If-Range': tag })).status, 206);
+        assert.equal((await part({ 'If-Range': '"other"' })).status, 200);
+        const path = join(site, 'model.gguf.00');
+        await utimes(path, 1, (await stat(path)).mtimeMs / 1000 + 1);
+        assert.notEqual((await part({})).headers.get('etag'), tag);
     });
 
     it('refuses ranges beyond the end', async () => {

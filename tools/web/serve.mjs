@@ -93,9 +93,12 @@ async function answer(root, request, response) {
         await file?.close();
         return refuse(response, 404, 'There is no such file.');
     }
-    const range = parseRange(request.headers.range, stat.size);
+    const tag = `"${stat.size.toString(16)}-${Math.round(stat.mtimeMs * 1000).toString(16)}"`;
+    const same = (request.headers['if-range'] ?? tag) === tag;
+    const range = same ? parseRange(request.headers.range, stat.size) : null;
     const headers = {
         ...HEADERS,
+        ETag: tag,
         'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream',
     };
     if (range === undefined) {
