@@ -3,7 +3,7 @@
 //
 // Cuts a GGUF file into shards for the browser, and writes the manifest that @stapes/web reads.
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -115,4 +115,5 @@ async function main() {
     }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
+if (process.argv[1] && (await realpath(process.argv[1])) === fileURLToPath(import.meta.url))
+    await main();
