@@ -417,6 +417,26 @@ describe('the page', { skip }, () => {
         assert.deepEqual(await wordsOf(page), SAID.join(' ').split(' '));
     });
 
+    it('stops while the rest is heard', async () => {
+        await open({ words: [], turns: [], msPerFrame: 0, flushMs: 600000 });
+        await page.click('#run-sample');
+        await waitForText(page, '#sound-status', /transcribing/);
+        await page.evaluate(() => {
+            globalThis.fake.flushMs = 0; // of the next one
+        });
+        await page.click('#stop');
+        await waitForText(page, '#sound-status', /Stopped/);
+        await page.click('#run-sample');
+        await waitForText(page, '#sound-status', /done, 0 words/);
+        assert.match(await textOf(page, '#transcript'), /No words were heard/);
+        await page.evaluate(() => {
+            globalThis.fake.msPerFrame = 40;
+        });
+        await page.click('#run-sample');
+        await waitForText(page, '#sound-status', /transcribing/);
+        assert.match(await textOf(page, '#transcript'), /Words appear here/);
+    });
+
     it('remembers theme and times, and follows the system', async () => {
         await transcribe();
         const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

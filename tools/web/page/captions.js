@@ -21,6 +21,7 @@ export class Captions {
     #log = document.getElementById('captions');
     #paragraph = null;
     #placeholder = this.#region.firstElementChild;
+    #nothingYet = this.#placeholder.textContent;
     #unsaid = [];
     #timer = 0;
     #playing = -1;
@@ -39,6 +40,7 @@ export class Captions {
         this.#spans = [];
         this.#paragraph = null;
         this.#playing = -1;
+        this.#placeholder.textContent = this.#nothingYet;
         this.#region.replaceChildren(this.#placeholder);
         this.#log.replaceChildren();
         clearTimeout(this.#timer);

@@ -62,8 +62,8 @@ const PROBLEMS = {
     ],
     memory: [
         'There is not enough memory',
-        'Close other tabs or programs that use the GPU, choose a smaller model, or in the settings ' +
-            'of 8 bits in the settings.',
+        'Close other tabs or programs that use the GPU, choose a smaller model, or keys and ' +
+            'values of 8 bits in the settings.',
         ['retry'],
     ],
     worker: [

@@ -60,7 +60,7 @@ export class Session {
         try {
             for await (const block of blocks) await stt.feedAudio(block, { signal });
             signal.throwIfAborted(); // ends a microphone's blocks, too
-            await stt.flush();
+            await stt.flush({ signal });
         } catch (error) {
             if (this.#stt === stt) await stt.reset().catch(() => this.close());
             throw error;
