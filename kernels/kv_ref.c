@@ -142,7 +142,8 @@ static double half_value(int order)
     return copysign((double)f16_to_float((uint16_t)abs(order)), order);
 }
 
-/* From value to the nearest one that rounds to `got`, as a share of error. */
+/* From value to the nearest one that rounds to `got`, as a share of error. Without an error a tie has
+ * one right result. */
 static double half_share(uint16_t got, float value, double error)
 {
     const int order = half_order(got);
@@ -150,10 +151,10 @@ static double half_share(uint16_t got, float value, double error)
 
     if (order == half_order(nearest_f16(value)))
         return 0;
-    if (abs(order) > 0x7c00)
-        return INFINITY;
     if (fabsf(value) < 0x1p-14f)
         error += 0x1p-24;
+    if (abs(order) > 0x7c00 || error == 0)
+        return INFINITY;
     return fabs((double)value - (half_value(order) + half_value(beside)) / 2) / error;
 }
 
