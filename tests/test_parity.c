@@ -190,6 +190,10 @@ static void test_rows(const char *path)
                 DOCUMENT(A(PASSED) ",{\"row\":\"b\",\"cases\":1," PASSED ",\"twin\":true}", ""),
                 DOCUMENT(A(PASSED), "\"b\""), &errors, &table) &&
           errors == 0 && strstr(table.bytes, "1 of 2 kernels compared"));
+    CHECK(
+        agree(&out, DOCUMENT(A(PASSED), "\"b\""), DOCUMENT(A(PASSED), "\"b\""), &errors, &table) &&
+        errors == 0 && strstr(table.bytes, "1 of 2 kernels compared"));
+    CHECK(!agree(&out, passed, DOCUMENT(A(PASSED), "\"b\""), &errors, &table) && errors == 1);
     CHECK(!agree(&out, passed, DOCUMENT("", "\"a\""), &errors, &table) && errors == 1);
     CHECK(!agree(&out, DOCUMENT("", ""), passed, &errors, &table) && errors == 2);
     text_deinit(&table);

@@ -62,7 +62,7 @@ static struct parity_side side_of(const cJSON *test)
     };
 }
 
-/* Of a row that one side ran: whether the other one did, or rightly did not. */
+/* Whether both sides ran a row, or rightly did not. */
 static bool check_sides(struct report *report, const cJSON *const documents[PARITY_SIDES],
                         const struct parity_row *row)
 {
@@ -114,7 +114,8 @@ bool parity_compare(struct report *report, const cJSON *const documents[PARITY_S
                     const struct outputs outputs[PARITY_SIDES], bool part, struct parity *out)
 {
     const cJSON *tests[PARITY_SIDES], *test;
-    size_t most = 1;
+    const cJSON *skipped = member(documents[PARITY_WEBGPU], "skipped");
+    size_t most = 1 + (size_t)cJSON_GetArraySize(skipped);
     bool good = true;
     *out = (struct parity){.rows = NULL};
     for (int side = 0; side < PARITY_SIDES; side++) {
@@ -139,6 +140,9 @@ bool parity_compare(struct report *report, const cJSON *const documents[PARITY_S
         test, tests[PARITY_WEBGPU]) if (row_name(test) &&
                                         !find_test(documents[PARITY_VULKAN], row_name(test)))
         good &= add_row(report, documents, outputs, row_name(test), part, out);
+    cJSON_ArrayForEach(test, skipped) if (cJSON_IsString(test) &&
+                                          !find_test(documents[PARITY_VULKAN], test->valuestring))
+        good &= add_row(report, documents, outputs, test->valuestring, part, out);
     if (out->compared > 0)
         return good;
     report_error(report, "no kernel was run on both");
