@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Twin of argmax_wg.comp: a workgroup a slot. NaN never wins, and index 0 does where nothing is
-// above LEAST. A slot that makes no step still reaches every barrier: what a buffer holds is not
-// uniform.
+// above LEAST.
 //!include common
 //!include state
 
@@ -21,16 +20,14 @@ var<workgroup> best_at_of: array<u32, 256>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let slot = group_index(group, groups);
-    if (slot >= p.slots) {
+    if (slot >= p.slots || (slot_state(slot, STATE_FLAGS) & SLOT_STEP) == 0u) {
         return;
     }
-    let steps = (slot_state(slot, STATE_FLAGS) & SLOT_STEP) != 0u;
-    let n = select(0u, p.n, steps);
     let base = slot * p.logits_slot_stride;
     var best_at = NOWHERE;
     var best = f32(LEAST);
     var second = f32(LEAST);
-    for (var i = lane; i < n; i += local_size) {
+    for (var i = lane; i < p.n; i += local_size) {
         let v = logits[base + i];
         if (v > best) {
             second = best;
@@ -61,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         workgroupBarrier();
     }
-    if (lane != 0u || !steps) {
+    if (lane != 0u) {
         return;
     }
     let to = slot * p.tokens_slot_stride + p.index;
