@@ -47,7 +47,7 @@ struct shapes {
 static struct options options = {.seed = 1, .all = true};
 static gpu_device *device;
 static struct row rows[KERNEL_COUNT];
-static struct shapes shapes[KERNEL_COUNT]; /* of bases */
+static struct shapes shapes[KERNEL_COUNT]; /* of rows that have cases of their own */
 static struct flight flights[FLIGHTS];
 
 /* The words of a binding after a case that passed, for who compares devices. */
@@ -97,12 +97,14 @@ EXPORT(check_has_twin) uint32_t check_has_twin(uint32_t id)
     return kernel_table[id].shader.wgsl != NULL;
 }
 
-/* The parameters of all cases that rows of this base have. */
-static const struct shapes *get_shapes(enum kernel_id base)
+/* The parameters of a row's cases. Its base has the same ones, unless the row rounds; what _mm rows
+ * have beyond these is for large tiles, and never left out. */
+static const struct shapes *get_shapes(enum kernel_id id)
 {
-    struct shapes *s = &shapes[base];
+    const enum kernel_id owner = kernel_rounds(id) ? id : kernel_table[id].base;
+    struct shapes *s = &shapes[owner];
     struct prepared p;
-    for (uint32_t index = 0; !s->known && case_make(&options, base, index, &p); index++) {
+    for (uint32_t index = 0; !s->known && case_make(&options, owner, index, &p); index++) {
         if (index < MAX_CASES)
             memcpy(s->params[s->n++], p.c.params.bytes, GPU_MAX_PARAMS_BYTES);
         case_free(&p);
@@ -111,17 +113,22 @@ static const struct shapes *get_shapes(enum kernel_id base)
     return s;
 }
 
-/* Leaves `most` of a row's cases, spread evenly; rows of a base keep different ones. */
+/* Leaves `most` of a row's cases: the last one, which is attention's longest, and others, spread
+ * evenly, of which rows of a base keep different ones. */
 static void thin_out(enum kernel_id id, uint32_t most)
 {
-    const struct shapes *s = get_shapes(kernel_table[id].base);
+    const struct shapes *s = get_shapes(id);
     struct row *row = &rows[id];
     uint32_t legal = 0, seen = 0;
     for (uint32_t i = 0; i < s->n; i++)
         legal += kernel_table[id].suits(s->params[i]);
-    const uint32_t stride = MAX(div_up(legal, most), 1u);
-    for (uint32_t i = 0; i < s->n; i++)
-        row->skips[i] = !kernel_table[id].suits(s->params[i]) || seen++ % stride != id % stride;
+    const uint32_t stride = most > 1 && legal > 1 ? div_up(legal - 1, most - 1) : 1;
+    for (uint32_t i = 0; i < s->n; i++) {
+        row->skips[i] = !kernel_table[id].suits(s->params[i]);
+        if (row->skips[i] || ++seen == legal)
+            continue;
+        row->skips[i] = most == 1 || (seen - 1) % stride != id % stride;
+    }
 }
 
 /* Takes a row into the walk, with all its cases or, if `most` is not 0, at most so many of them; 0
