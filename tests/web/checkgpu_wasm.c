@@ -342,7 +342,7 @@ EXPORT(check_step) uint32_t check_step(void)
             else if (!status)
                 judge(f);
         }
-        if (f->state == FREE && next_case(f))
+        while (f->state == FREE && next_case(f)) /* until one could be prepared */
             prepare(f);
         under_way += f->state != FREE;
     }
