@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { Core } from '../../tools/web/package/core.js';
+import { Loader } from '../../tools/web/package/loader.js';
 import { normalizeModel } from '../../tools/web/package/model.js';
 import { sha256 } from '../../tools/web/package/shards.js';
 import { FakeEngine, FakeGpu } from './fixtures/fake_engine.mjs';
@@ -101,6 +102,26 @@ describe('a model', () => {
         assert.ok(ahead <= 24 << 20, `${ahead} bytes waited`);
         assert.ok(made.engine.opens <= 15, `the header was begun ${made.engine.opens} times`);
         await assert.rejects(made.core.append(new Uint8Array(1), {}), coded('argument', /no more/));
+    });
+
+    test('that has not arrived is not asked for again and again', async () => {
+        const loader = new Loader({ log() {}, progress() {} });
+        await loader.open({ stream: true, bytes: 8 }, false);
+        let arrived = 0, asked = 0;
+        const engine = { files: { add() {} }, open: () => true, needs: 0, loadedBytes: 0,
+            load() {
+                asked++;
+                this.loadedBytes = arrived;
+                return arrived === 8;
+            } };
+        const loaded = loader.run(engine, new FakeGpu(), {});
+        while (arrived < 8) {
+            await new Promise((resolve) => setTimeout(resolve, 30));
+            arrived += 4;
+            await loader.appender.append(new Uint8Array(4));
+        }
+        await loaded;
+        assert.ok(asked <= 8, `${asked} times`);
     });
 
     test('may have a header larger than the window', async () => {

@@ -84,11 +84,11 @@ export class Loader {
         while (!this.#stop.signal.aborted && !engine.load()) {
             this.#drop(engine.needs);
             this.#progress(false);
-            const { loadedBytes } = engine;
-            if (loadedBytes === before) await this.#wait(gpu);
+            const moved = engine.loadedBytes > before;
+            before = engine.loadedBytes;
+            if (!moved) await this.#wait(gpu);
             else if (performance.now() - begun > SLICE_MS) await turn();
             else continue;
-            before = loadedBytes;
             begun = performance.now();
         }
         this.#stop.signal.throwIfAborted();
