@@ -14,8 +14,8 @@ const USAGE = `usage: checkgpu.mjs --wasm FILE [--kernel PATTERN] [--cases N] [-
                     [--json FILE] [--outputs FILE]
   --wasm FILE       checkgpu.wasm of a build
   --kernel PATTERN  only rows whose name, or whose plain form's, matches (* ? [])
-  --cases N         at most N cases a row (1 to 1000), spread evenly over those there are; those
-                    for large tiles are always run
+  --cases N         N cases a row (1 to 1000), as different as there are; those for large tiles are
+                    always run
   --seed N          of the generated cases (0 to 2^64 - 1)
   --json FILE       also a JSON document (docs/benchmarks.md)
   --outputs FILE    what each case wrote, for who compares devices

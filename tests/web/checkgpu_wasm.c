@@ -113,26 +113,82 @@ static const struct shapes *get_shapes(enum kernel_id id)
     return s;
 }
 
-/* Leaves `most` of a row's cases: the last one, which is attention's longest, and others, spread
- * evenly, of which rows of a base keep different ones. */
-static void thin_out(enum kernel_id id, uint32_t most)
+/* What the specialization constants of a row's cases have had: bits, and zeros. */
+struct coverage {
+    uint32_t bits[GPU_MAX_SPEC], zero[GPU_MAX_SPEC];
+};
+
+static struct kernel_plan plan_of(enum kernel_id id, const void *params)
 {
-    const struct shapes *s = get_shapes(id);
-    struct row *row = &rows[id];
-    uint32_t legal = 0, seen = 0;
-    for (uint32_t i = 0; i < s->n; i++)
-        legal += kernel_table[id].suits(s->params[i]);
-    const uint32_t stride = most > 1 && legal > 1 ? div_up(legal - 1, most - 1) : 1;
-    for (uint32_t i = 0; i < s->n; i++) {
-        row->skips[i] = !kernel_table[id].suits(s->params[i]);
-        if (row->skips[i] || ++seen == legal)
-            continue;
-        row->skips[i] = most == 1 || (seen - 1) % stride != id % stride;
+    struct kernel_plan plan = {.n_spec = 0};
+    kernel_table[id].plan(params, &plan);
+    return plan;
+}
+
+/* How much a plan has that is new. */
+static uint32_t news_of(const struct coverage *c, const struct kernel_plan *plan)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < plan->n_spec; i++)
+        n += (uint32_t)__builtin_popcount(plan->spec[i] & ~c->bits[i]) +
+             (!plan->spec[i] && !c->zero[i]);
+    return n;
+}
+
+static void cover(struct coverage *c, const struct kernel_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_spec; i++) {
+        c->bits[i] |= plan->spec[i];
+        c->zero[i] |= !plan->spec[i];
     }
 }
 
-/* Takes a row into the walk, with all its cases or, if `most` is not 0, at most so many of them; 0
- * if the device lacks what it needs. */
+/* The cases that are legal for a row, of which the first ones are spread evenly; rows of a base
+ * have different ones first. */
+static uint32_t order_cases(enum kernel_id id, const struct shapes *s, uint32_t most,
+                            uint32_t *order)
+{
+    uint32_t legal[MAX_CASES], n = 0, ordered = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (kernel_table[id].suits(s->params[i]))
+            legal[n++] = i;
+    const uint32_t stride = MAX(div_up(n, most), 1u);
+    for (uint32_t r = 0; r < stride; r++)
+        for (uint32_t i = (id + r) % stride; i < n; i += stride)
+            order[ordered++] = legal[i];
+    return n;
+}
+
+/* Leaves `most` of a row's cases: always the one whose plan has most that is new, so that each
+ * branch of a module runs in some case if there is room for it. */
+static void thin_out(enum kernel_id id, uint32_t most)
+{
+    const struct shapes *s = get_shapes(id);
+    struct coverage covered = {.bits = {0}};
+    uint32_t order[MAX_CASES];
+    const uint32_t n = order_cases(id, s, most, order);
+    for (uint32_t i = 0; i < s->n; i++)
+        rows[id].skips[i] = true;
+    for (uint32_t picked = 0; picked < MIN(most, n); picked++) {
+        uint32_t best = picked, most_news = 0;
+        for (uint32_t i = picked; i < n; i++) {
+            const struct kernel_plan plan = plan_of(id, s->params[order[i]]);
+            const uint32_t news = news_of(&covered, &plan);
+            if (news > most_news) {
+                most_news = news;
+                best = i;
+            }
+        }
+        const uint32_t index = order[best];
+        const struct kernel_plan plan = plan_of(id, s->params[index]);
+        order[best] = order[picked];
+        cover(&covered, &plan);
+        rows[id].skips[index] = false;
+    }
+}
+
+/* Takes a row into the walk, with all its cases or, if `most` is not 0, so many of them and those
+ * for large tiles; 0 if the device lacks what it needs. */
 EXPORT(check_select) uint32_t check_select(uint32_t id, uint32_t most)
 {
     const uint32_t features = gpu_device_get_info(device)->features | GPU_FEATURE_FAST_BARRIERS;

@@ -73,8 +73,8 @@ class Checks {
  * @param {string} [options.kernel] pattern of names of rows, or of their plain forms'
  * @param {bigint} [options.seed]
  * @param {string[]} [options.dawn] options of Dawn
- * @param {number} [options.cases] at most so many a row, spread evenly over all; those for large
- *     tiles are always run
+ * @param {number} [options.cases] so many a row, as different as there are; those for large tiles are
+ *     always run
  * @param {(code: string) => string} [options.alter] changes modules, to see that errors are seen
  * @param {(device: string) => void} [options.onDevice]
  * @param {(row: Row) => void} [options.onRow] when it is done
