@@ -402,6 +402,29 @@ describe('the page', { skip }, () => {
         assert.deepEqual(await wordsOf(page), SAID.join(' ').split(' '));
     });
 
+    it('follows what is said, unless it is scrolled back', async () => {
+        const words = Array.from({ length: 300 }, (_, i) => ({
+            text: `word${i}`,
+            start: 0.02 * i,
+            end: 0.02 * i + 0.01,
+        }));
+        await open({ words, turns: [], msPerFrame: 10 });
+        const below = () =>
+            page.$eval('#transcript', (r) => r.scrollHeight - r.clientHeight - r.scrollTop);
+        await page.click('#run-sample');
+        await waitForText(page, '#sound-status', /done/);
+        assert.ok((await below()) < 2, `${await below()} pixels are below`);
+        await page.click('#run-sample');
+        await page.waitForFunction(
+            () => document.getElementById('transcript').scrollTop > 300,
+            null,
+            { polling: 20 },
+        );
+        await page.$eval('#transcript', (r) => r.scrollTo({ top: 0, behavior: 'instant' }));
+        await waitForText(page, '#sound-status', /done/);
+        assert.equal(await page.$eval('#transcript', (r) => r.scrollTop), 0);
+    });
+
     it('stops, and hears another recording after that', async () => {
         await open({ msPerFrame: 40 });
         await page.click('#run-sample');

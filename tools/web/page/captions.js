@@ -122,13 +122,14 @@ export class Captions {
         return this.#paragraph;
     }
 
-    /* What is read scrolls along, unless the visitor has scrolled back. */
+    /* What is read scrolls along, unless the visitor has scrolled back. At once: a smooth scroll that
+     * is still on its way looks like that. */
     #follow(change) {
         const region = this.#region;
         const atEnd =
             region.scrollHeight - region.scrollTop - region.clientHeight < STAY_AT_END_PIXELS;
         change();
-        if (atEnd) region.scrollTop = region.scrollHeight;
+        if (atEnd) region.scrollTo({ top: region.scrollHeight, behavior: 'instant' });
     }
 
     #announce(text) {

@@ -70,6 +70,7 @@ export class Meter {
         });
         context.fillStyle = style.getPropertyValue('--faint');
         for (let x = 0; x < width; x += 4) context.fillRect(x, limit, 2, 1);
+        context.fillStyle = style.getPropertyValue('--detail');
         context.font = FIGURES;
         context.textAlign = 'right';
         context.fillText('80 ms', width, limit - 3);

@@ -160,7 +160,7 @@ export class Waveform {
             const x = Math.round(((s - view.from) / view.span) * view.width);
             context.fillStyle = colour('--line');
             context.fillRect(x, 0, 1, view.height + RULER_HEIGHT);
-            context.fillStyle = colour('--faint');
+            context.fillStyle = colour('--detail');
             if (this.#seconds > 0)
                 context.fillText(clock(s).slice(0, -2), x + 4, view.height + RULER_HEIGHT - 1);
         }
