@@ -33,8 +33,8 @@ export class Download {
     /**
      * @param shards [{url, bytes, sha256?, version?}]
      * @param source ShardSource of them
-     * @param options {signal, fetch, delay, log, cache: ShardCache or null, onBytes(): `arrived`
-     *     grows, onShard(i): i is complete}
+     * @param options {signal, fetch, delay, log, cache: ShardCache or null, onBytes(i, bytes of
+     *     it), onShard(i): i is complete}
      */
     constructor(shards, source, options) {
         this.#shards = shards;
@@ -49,7 +49,7 @@ export class Download {
     #hear(i, bytes) {
         const before = this.#shards.slice(0, i).reduce((sum, shard) => sum + shard.bytes, 0);
         this.arrived = before + bytes;
-        this.#options.onBytes?.();
+        this.#options.onBytes?.(i, bytes);
     }
 
     /** Resolves when all of them have been placed or pushed. */
