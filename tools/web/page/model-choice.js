@@ -3,6 +3,15 @@ import { megabytes } from './progress.js';
 
 const DEMO_MANIFEST = 'model/manifest.json';
 
+/** @returns {URL|null} null where it is none */
+function parseUrl(text) {
+    try {
+        return new URL(text, document.baseURI);
+    } catch {
+        return null; // URL.parse and URL.canParse are younger than WebGPU
+    }
+}
+
 /** The form that says which model, and how it is opened. */
 export class ModelChoice {
     #form = document.getElementById('model-form');
@@ -60,7 +69,7 @@ export class ModelChoice {
 
     #readUrl(choose) {
         const text = this.#url.value.trim();
-        const url = URL.canParse(text, document.baseURI) && new URL(text, document.baseURI);
+        const url = parseUrl(text);
         if (text === '' || !url || !/^https?:$/.test(url.protocol))
             return this.#missing(this.#url, 'Give the address of a model: https://…');
         return choose(url.pathname.split('/').at(-1), url.href, url.href);
