@@ -318,7 +318,8 @@ static bool read_includes(struct part *part, const char *text)
             memcpy(part->includes[part->n_includes++], name, sizeof(name));
         }
         line = strchr(line, '\n');
-        line += line != NULL;
+        if (line)
+            line++;
     }
     return true;
 }
