@@ -20,6 +20,8 @@ struct Move {
     reset: bool,
 }
 
+// One for each binding: pointers to storage as parameters are a language feature that not every
+// browser has.
 fn move0(m: Move) {
     for (var i = 0u; i < m.prefix; i++) {
         let to = m.to + i * m.channels;
